@@ -1,0 +1,60 @@
+"""The command line: typed settings, and one clear line for what is wrong with them."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import tyro
+
+Settings = TypeVar("Settings")
+
+
+class UsageError(Exception):
+  """What a user asked for cannot be done; the message is one line that says what can."""
+
+
+def parse(kind: type[Settings], argv: Sequence[str] | None, prog: str) -> Settings:
+  """Reads settings from a command line.
+
+  Raises:
+    UsageError: with tyro's message, which it draws in a box, on one line.
+  """
+  box = io.StringIO()
+  try:
+    with contextlib.redirect_stderr(box):
+      return tyro.cli(kind, args=argv, prog=prog)
+  except SystemExit as exit_:
+    if not exit_.code:
+      raise
+    raise UsageError(_one_line(box.getvalue(), prog)) from None
+
+
+def _one_line(box: str, prog: str) -> str:
+  box = re.sub(r"\x1b\[[0-9;]*m", "", box)
+  rows = [line.strip("│| ") for line in box.splitlines()[1:]]
+  rules = [i for i, row in enumerate(rows) if re.match(r"[─\-╰+]{5}", row)]
+  message = " ".join(rows[: rules[0] if rules else None]).strip()
+  return f"{message.rstrip('.') or 'the command line is not understood'}. See {prog} --help."
+
+
+def run_main(main: Callable[[], None]) -> int:
+  """Runs `main`; bad input and a failing disk end in one line on stderr, not in a traceback.
+
+  Returns:
+    The exit code: 0, 2 for bad input, 1 for what the machine refused, 130 for Ctrl-C.
+  """
+  try:
+    main()
+  except UsageError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+  except OSError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return 1
+  except KeyboardInterrupt:
+    print("stopped.", file=sys.stderr)
+    return 130
+  return 0

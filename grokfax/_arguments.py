@@ -1,0 +1,58 @@
+"""Arguments: a number, a traced scalar or a schedule of the step.
+
+Only plain numbers are validated: tracers have no value to look at, and must
+pass (`optax.inject_hyperparams`, `vmap` over a sweep).
+"""
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import numpy as np
+import optax
+
+Value = TypeVar("Value")
+
+
+def check_scalar(
+    name: str,
+    value: optax.ScalarOrSchedule,
+    allowed: str = "a finite number",
+    holds: Callable[[float], bool] = lambda _: True,
+) -> None:
+  """Raises a `ValueError` unless `value` is a schedule, a scalar array or a number that `holds`."""
+  if callable(value):
+    return
+  if isinstance(value, (jax.Array, np.ndarray)) and value.ndim == 0:
+    return
+  if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    number = float(value)
+    if math.isfinite(number) and holds(number):
+      return
+  raise ValueError(f"{name} must be {allowed}, a scalar array or a schedule; got {value!r}.")
+
+
+def check_not_negative(name: str, value: optax.ScalarOrSchedule) -> None:
+  check_scalar(name, value, "a finite number >= 0", lambda number: number >= 0)
+
+
+def check_size(name: str, value: int) -> None:
+  """Raises a `ValueError` unless `value`, which sets a shape, is a Python int >= 1."""
+  is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+  if not is_integer or value < 1:
+    raise ValueError(
+        f"{name} must be a Python int >= 1, for it sets a shape; got {value!r}. "
+        f"Under optax.inject_hyperparams name it in static_args: static_args=({name!r},)."
+    )
+
+
+def check_choice(name: str, value: Value, choices: tuple[Value, ...]) -> None:
+  if not any(value is choice or value == choice for choice in choices):
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")
+
+
+def at_step(value: optax.ScalarOrSchedule, step: jax.typing.ArrayLike) -> jax.typing.ArrayLike:
+  """The value of a number, or of a schedule at `step` (counted from 0)."""
+  return value(step) if callable(value) else value

@@ -1,0 +1,58 @@
+"""Trees of gradients, and of accumulators shaped like them.
+
+A gradient may be `None` (nothing to update there). The accumulator beside it
+then stays as it is, so that the state keeps its structure from step to step.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def accumulator_dtype_of(leaf: Any, dtype: jax.typing.DTypeLike | None) -> jnp.dtype:
+  """The dtype to accumulate `leaf` in: `dtype`, or else at least float32; complex stays complex."""
+  own = jnp.result_type(leaf)
+  wide = jnp.promote_types(own, jnp.float32) if dtype is None else jnp.dtype(dtype)
+  if jnp.issubdtype(own, jnp.complexfloating):
+    wide = jnp.promote_types(wide, jnp.complex64)
+  return jax.dtypes.canonicalize_dtype(wide)
+
+
+def check_accumulator_dtype(dtype: jax.typing.DTypeLike | None) -> None:
+  if dtype is not None and not jnp.issubdtype(dtype, jnp.inexact):
+    raise ValueError(f"accumulator_dtype must be None or a floating dtype; got {dtype!r}.")
+
+
+def accumulators_like(params: optax.Params, dtype: jax.typing.DTypeLike | None) -> Any:
+  """Zeros shaped like `params`, in the dtype that each leaf is accumulated in."""
+  return jax.tree.map(
+      lambda p: jnp.zeros_like(p, dtype=accumulator_dtype_of(p, dtype)), params
+  )
+
+
+def as_scalar_of(value: jax.typing.ArrayLike, array: jax.Array) -> jax.Array:
+  """`value` in `array`'s precision, so that the product keeps `array`'s dtype."""
+  return jnp.asarray(value, dtype=jnp.finfo(array.dtype).dtype)
+
+
+def _is_none(leaf: Any) -> bool:
+  return leaf is None
+
+
+def advance(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> Any:
+  """`rule(g, *s)` for each gradient; where there is none, the first state as it was."""
+  return jax.tree.map(
+      lambda g, *s: s[0] if g is None else rule(g, *s), updates, *states, is_leaf=_is_none
+  )
+
+
+def emit(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> optax.Updates:
+  """`rule(g, *s)` for each gradient, in the dtype of that gradient; `None` stays `None`."""
+
+  def leaf(g, *s):
+    return None if g is None else rule(g, *s).astype(jnp.result_type(g))
+
+  return jax.tree.map(leaf, updates, *states, is_leaf=_is_none)

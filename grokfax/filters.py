@@ -1,0 +1,253 @@
+"""Filters: add the slow part of the gradient to the gradient.
+
+Lee, Kang, Kim, Lee, *Grokfast: Accelerated Grokking by Amplifying Slow
+Gradients* (https://arxiv.org/abs/2405.20233), 2024: the gradients of one
+parameter over the steps are a signal, and its slow part is what generalizes.
+A low-pass filter finds that part, and λ times it is added to the gradient:
+ĝₜ = gₜ + λ·slowₜ, which then goes into any optimizer.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from grokfax import _arguments, _trees
+from grokfax._arguments import at_step
+
+
+class GrokfastEmaState(NamedTuple):
+  """State of :func:`grokfast_ema`.
+
+  Attributes:
+    filter_step: updates made so far, int32 of shape ().
+    slow_gradient: μ, shaped like the parameters, in the accumulator's dtype.
+  """
+
+  filter_step: jax.Array
+  slow_gradient: Any
+
+
+def grokfast_ema(
+    alpha: optax.ScalarOrSchedule = 0.98,
+    lamb: optax.ScalarOrSchedule = 2.0,
+    *,
+    accumulator_dtype: jax.typing.DTypeLike | None = None,
+) -> optax.GradientTransformationExtraArgs:
+  r"""Adds λ times the exponential moving average of the gradient.
+
+  .. math::
+
+    \mu_1 = g_1, \qquad \mu_t = \alpha \mu_{t-1} + (1 - \alpha) g_t, \qquad
+    \hat g_t = g_t + \lambda \mu_t
+
+  The gain of the whole is 1 + λ for a constant gradient. Works on gradients of
+  any shape and of any floating or complex dtype; what comes out has the shape
+  and dtype of what went in. The state holds one array for each parameter.
+
+  Args:
+    alpha: α, the decay of the average, in [0, 1). A number, a traced scalar or
+      a schedule of the step, counted from 0. For a generalization that comes N
+      steps late, the paper suggests α with α^N = 0.1.
+    lamb: λ, how much of the average is added, not negative. A number, a traced
+      scalar or a schedule of the step.
+    accumulator_dtype: dtype of μ. None is that of the parameter, but at least
+      float32: in bfloat16 the average of a constant gradient stops short of it.
+
+  Returns:
+    A gradient transformation, to be chained before the optimizer.
+
+  Raises:
+    ValueError: if ``alpha`` is a number outside [0, 1), or ``lamb`` one below 0.
+
+  Examples:
+    >>> import grokfax, jax.numpy as jnp, optax
+    >>> tx = optax.chain(grokfax.grokfast_ema(alpha=0.98, lamb=2.0), optax.adamw(1e-3))
+    >>> params = {"w": jnp.ones(3)}
+    >>> state = tx.init(params)
+    >>> updates, state = tx.update({"w": jnp.ones(3)}, state, params)
+
+    The filter alone, on a gradient that is 1 and then 0:
+
+    >>> tx = grokfax.grokfast_ema(alpha=0.5, lamb=2.0)
+    >>> state = tx.init(jnp.zeros([]))
+    >>> for g in (1.0, 0.0, 0.0):
+    ...   update, state = tx.update(jnp.asarray(g), state)
+    ...   print(update)
+    3.0
+    1.0
+    0.5
+
+  References:
+    Lee et al., `Grokfast <https://arxiv.org/abs/2405.20233>`_, 2024, algorithm 2
+    (which prints μ ← θ₀; the authors' code starts from the first gradient, and
+    so does this).
+  """
+  _arguments.check_scalar("alpha", alpha, "a number in [0, 1)", lambda a: 0 <= a < 1)
+  _arguments.check_not_negative("lamb", lamb)
+  _trees.check_accumulator_dtype(accumulator_dtype)
+
+  def init_fn(params):
+    return GrokfastEmaState(
+        filter_step=jnp.zeros([], jnp.int32),
+        slow_gradient=_trees.accumulators_like(params, accumulator_dtype),
+    )
+
+  def update_fn(updates, state, params=None, **extra_args):
+    del params, extra_args
+    step = state.filter_step
+    decay = jnp.where(step == 0, 0.0, at_step(alpha, step))  # μ₁ = g₁
+    gain = at_step(lamb, step)
+
+    def average(g, mu):
+      a = _trees.as_scalar_of(decay, mu)
+      return a * mu + (1 - a) * jnp.asarray(g, mu.dtype)
+
+    def amplify(g, mu):
+      return jnp.asarray(g, mu.dtype) + _trees.as_scalar_of(gain, mu) * mu
+
+    slow_gradient = _trees.advance(average, updates, state.slow_gradient)
+    updates = _trees.emit(amplify, updates, slow_gradient)
+    return updates, GrokfastEmaState(optax.safe_increment(step), slow_gradient)
+
+  return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+
+
+class GrokfastMaState(NamedTuple):
+  """State of :func:`grokfast_ma`.
+
+  Attributes:
+    filter_step: updates made so far, int32 of shape ().
+    slot: where in the window the next gradient is written, int32 of shape ().
+      It is a clock, not data: it does not depend on ``filter_step``.
+    window: the last w gradients as a ring, (w, *shape), in the parameters' dtype.
+    recent_sum: sum of the last w - 1 of them, in the accumulator's dtype.
+    fresh_sum: sum of those written since the ring last wrapped.
+  """
+
+  filter_step: jax.Array
+  slot: jax.Array
+  window: Any
+  recent_sum: Any
+  fresh_sum: Any
+
+
+def grokfast_ma(
+    window_size: int = 100,
+    lamb: optax.ScalarOrSchedule = 5.0,
+    *,
+    filter_type: Literal["mean", "sum"] = "mean",
+    warmup: bool = True,
+    accumulator_dtype: jax.typing.DTypeLike | None = None,
+) -> optax.GradientTransformationExtraArgs:
+  r"""Adds λ times the moving average of the last w gradients.
+
+  .. math::
+
+    \hat g_t = g_t + \frac{\lambda}{w} \sum_{k=0}^{w-1} g_{t-k}
+
+  The window includes the gradient of this step. A step costs the same at any
+  window, in time; in memory the state holds w + 2 arrays for each parameter.
+  Works on gradients of any shape and of any floating or complex dtype; what
+  comes out has the shape and dtype of what went in.
+
+  Rounding does not build up, and a gradient that was not finite is gone from
+  the state 2w steps later.
+
+  Args:
+    window_size: w, how many gradients the window holds: a Python int >= 1, for
+      it sets a shape. Under ``optax.inject_hyperparams`` name it in
+      ``static_args``.
+    lamb: λ, how much of the average is added, not negative. A number, a traced
+      scalar or a schedule of the step, counted from 0;
+      :func:`grokfax.start_at` makes the paper's two-stage run.
+    filter_type: "mean", or "sum" for the sum over the window.
+    warmup: if True, nothing is added until w gradients are held; if False, the
+      mean over those held so far is added from the first step.
+    accumulator_dtype: dtype of the sums. None is that of the parameter, but at
+      least float32. The window keeps the parameter's own dtype.
+
+  Returns:
+    A gradient transformation, to be chained before the optimizer.
+
+  Raises:
+    ValueError: if ``window_size`` is below 1, not an int or traced,
+      ``filter_type`` is unknown, or ``lamb`` is a number below 0.
+
+  Examples:
+    >>> import grokfax, jax.numpy as jnp
+    >>> tx = grokfax.grokfast_ma(window_size=2, lamb=1.0)
+    >>> state = tx.init(jnp.zeros([]))
+    >>> for g in (1.0, 3.0, 5.0):
+    ...   update, state = tx.update(jnp.asarray(g), state)
+    ...   print(update)
+    1.0
+    5.0
+    9.0
+
+  References:
+    Lee et al., `Grokfast <https://arxiv.org/abs/2405.20233>`_, 2024, algorithm 1.
+  """
+  _arguments.check_size("window_size", window_size)
+  _arguments.check_not_negative("lamb", lamb)
+  _arguments.check_choice("filter_type", filter_type, ("mean", "sum"))
+  _arguments.check_choice("warmup", warmup, (True, False))
+  _trees.check_accumulator_dtype(accumulator_dtype)
+  last_slot = window_size - 1
+
+  def init_fn(params):
+    return GrokfastMaState(
+        filter_step=jnp.zeros([], jnp.int32),
+        slot=jnp.zeros([], jnp.int32),
+        window=jax.tree.map(
+            lambda p: jnp.broadcast_to(jnp.zeros_like(p), (window_size, *jnp.shape(p))), params
+        ),
+        recent_sum=_trees.accumulators_like(params, accumulator_dtype),
+        fresh_sum=_trees.accumulators_like(params, accumulator_dtype),
+    )
+
+  def update_fn(updates, state, params=None, **extra_args):
+    del params, extra_args
+    step, slot = state.filter_step, state.slot
+    next_slot = jnp.where(slot == last_slot, 0, slot + 1)
+    held = jnp.minimum(step + 1, window_size)
+    gain = at_step(lamb, step) / (held if filter_type == "mean" else 1)
+    if warmup:
+      gain = jnp.where(held == window_size, gain, 0.0)
+
+    # The ring is written before it is read: this order lets XLA write in place.
+    # The other one copies the whole window at every step.
+    def write(g, window):
+      g = jnp.asarray(g, window.dtype)
+      return jax.lax.dynamic_update_index_in_dim(window, g, slot, axis=0)
+
+    # A running sum alone would keep the rounding of the large early gradients,
+    # and one NaN, for good. So a second sum starts anew whenever the ring wraps,
+    # and takes over when it holds a whole window.
+    def since_wrap(g, fresh):
+      g = jnp.asarray(g, fresh.dtype)
+      return jnp.where(slot == 0, g, fresh + g)
+
+    def whole(g, recent, fresh):
+      g = jnp.asarray(g, recent.dtype)
+      return jnp.where(slot == last_slot, fresh, recent + g)
+
+    def without_oldest(g, recent, sums, window):
+      del g
+      oldest = jax.lax.dynamic_index_in_dim(window, next_slot, axis=0, keepdims=False)
+      return sums - oldest.astype(recent.dtype)
+
+    def amplify(g, sums):
+      return jnp.asarray(g, sums.dtype) + _trees.as_scalar_of(gain, sums) * sums
+
+    window = _trees.advance(write, updates, state.window)
+    fresh_sum = _trees.advance(since_wrap, updates, state.fresh_sum)
+    sums = _trees.advance(whole, updates, state.recent_sum, fresh_sum)
+    recent_sum = _trees.advance(without_oldest, updates, state.recent_sum, sums, window)
+    updates = _trees.emit(amplify, updates, sums)
+    return updates, GrokfastMaState(
+        optax.safe_increment(step), next_slot, window, recent_sum, fresh_sum
+    )
+
+  return optax.GradientTransformationExtraArgs(init_fn, update_fn)

@@ -1,0 +1,167 @@
+"""Penalties: the Frobenius norm, and Delayed Compression.
+
+Delayed Compression comes from the `vuciv/grokfast` fork of the Grokfast code:
+once the training data is memorised, a penalty on the weights' Frobenius norm is
+switched on, and compresses what was learnt.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from grokfax import _arguments, _trees
+from grokfax._arguments import at_step
+from grokfax.gates import gate, latched, metric_at_least
+
+Mask: TypeAlias = Any | Callable[[optax.Params], Any] | None
+
+
+def not_bias(params: optax.Params) -> Any:
+  """A mask by path: True for every leaf that is no bias.
+
+  A leaf is a bias if the last name on its path is "bias" or ends in "_bias". This
+  is the fork's choice of what to penalise: it takes the matrices, and with them
+  the embeddings and the scales of normalisation layers.
+
+  Args:
+    params: any tree.
+
+  Returns:
+    A tree of bools with the structure of ``params``.
+
+  Examples:
+    >>> import grokfax
+    >>> grokfax.not_bias({"dense": {"kernel": 1.0, "bias": 2.0}})
+    {'dense': {'bias': False, 'kernel': True}}
+  """
+
+  def leaf(path, _):
+    names = [getattr(key, "key", getattr(key, "name", None)) for key in path]
+    # An nnx.State ends its paths in the variable's own field, `value`.
+    names = [name for name in names if isinstance(name, str) and name != "value"]
+    return not (names and (names[-1] == "bias" or names[-1].endswith("_bias")))
+
+  return jax.tree_util.tree_map_with_path(leaf, params)
+
+
+class FrobeniusPenaltyState(NamedTuple):
+  """State of :func:`frobenius_penalty`.
+
+  Attributes:
+    penalty_step: updates made so far, int32 of shape ().
+  """
+
+  penalty_step: jax.Array
+
+
+def frobenius_penalty(
+    coefficient: optax.ScalarOrSchedule = 0.01, *, mask: Mask = None
+) -> optax.GradientTransformationExtraArgs:
+  r"""Adds the gradient of a Frobenius penalty, c·Σ‖W‖²_F, to the gradient.
+
+  .. math::
+
+    \hat g = g + 2 c W
+
+  Before Adam this is coupled weight decay of 2c. In a chain it stands after the
+  filter (else the filter acts on the penalty too) and before the optimizer.
+  Gradients of any shape and floating dtype; what comes out has the shape and
+  dtype of what went in.
+
+  Args:
+    coefficient: c, not negative. A number, a traced scalar or a schedule of the
+      step, counted from 0.
+    mask: what to penalise: None for everything, a tree of bools with the
+      parameters' structure (or a prefix of it), or a function from the
+      parameters to one, such as :func:`not_bias`.
+
+  Returns:
+    A gradient transformation; its update needs the parameters.
+
+  Raises:
+    ValueError: if ``coefficient`` is a number below 0; in ``update``, if the
+      parameters are not given.
+
+  Examples:
+    >>> import grokfax, jax.numpy as jnp
+    >>> tx = grokfax.frobenius_penalty(0.5)
+    >>> params = jnp.asarray([1.0, 2.0])
+    >>> updates, state = tx.update(jnp.zeros(2), tx.init(params), params)
+    >>> print(updates)
+    [1. 2.]
+
+  References:
+    The loss of Delayed Compression in https://github.com/vuciv/grokfast.
+  """
+  _arguments.check_not_negative("coefficient", coefficient)
+
+  def init_fn(params):
+    del params
+    return FrobeniusPenaltyState(jnp.zeros([], jnp.int32))
+
+  def update_fn(updates, state, params=None, **extra_args):
+    del extra_args
+    if params is None:
+      raise ValueError(
+          "a Frobenius penalty needs the parameters: call update(grads, state, params)."
+      )
+    c = at_step(coefficient, state.penalty_step)
+
+    def penalise(g, w):
+      w = jnp.asarray(w, _trees.accumulator_dtype_of(w, None))
+      return g + _trees.as_scalar_of(2 * c, w) * w
+
+    updates = _trees.emit(penalise, updates, params)
+    return updates, FrobeniusPenaltyState(optax.safe_increment(state.penalty_step))
+
+  tx = optax.GradientTransformationExtraArgs(init_fn, update_fn)
+  return tx if mask is None else optax.masked(tx, mask)
+
+
+def delayed_compression(
+    coefficient: optax.ScalarOrSchedule = 0.01,
+    threshold: optax.ScalarOrSchedule = 0.99,
+    *,
+    metric: str = "train_accuracy",
+    latch: bool = False,
+    mask: Mask = None,
+) -> optax.GradientTransformationExtraArgs:
+  """A Frobenius penalty that acts while the training accuracy is high.
+
+  It is ``gate(frobenius_penalty(coefficient), metric_at_least(metric, threshold))``.
+  The metric is the batch's own training accuracy, from the same forward pass,
+  before the update: ``update(grads, state, params, train_accuracy=accuracy)``.
+
+  Args:
+    coefficient: of the penalty; see :func:`frobenius_penalty`.
+    threshold: the metric from which the penalty acts. A number, a traced scalar
+      or a schedule of the step.
+    metric: the metric's keyword in ``update``.
+    latch: if True, once on is always on; if False (the fork), asked at each step.
+    mask: what to penalise, None for everything; the fork's choice is
+      :func:`not_bias`.
+
+  Returns:
+    A gradient transformation, to be chained before the optimizer.
+
+  Raises:
+    ValueError: if ``coefficient`` is a number below 0 or ``threshold`` is not a
+      number; in ``update``, if the parameters or the metric are missing.
+
+  Examples:
+    >>> import grokfax, jax.numpy as jnp, optax
+    >>> tx = optax.chain(
+    ...     grokfax.delayed_compression(0.01, 0.99, mask=grokfax.not_bias), optax.adam(1e-3)
+    ... )
+    >>> params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
+    >>> state = tx.init(params)
+    >>> updates, state = tx.update(params, state, params, train_accuracy=1.0)
+
+  References:
+    https://github.com/vuciv/grokfast, where it is on for accuracies of .99 and above.
+  """
+  when = metric_at_least(metric, threshold)
+  return gate(frobenius_penalty(coefficient, mask=mask), latched(when) if latch else when)
