@@ -5,7 +5,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
@@ -16,7 +16,14 @@ class UsageError(Exception):
   """What a user asked for cannot be done; the message is one line that says what can."""
 
 
-def parse(kind: type[Settings], argv: Sequence[str] | None, prog: str) -> Settings:
+def optional(metavar: str, default: str) -> Any:
+  """How the help shows a flag whose None stands for something."""
+  return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+
+
+def parse(
+  kind: type[Settings], argv: Sequence[str] | None, prog: str, description: str | None = None
+) -> Settings:
   """Reads settings from a command line.
 
   Raises:
@@ -25,7 +32,7 @@ def parse(kind: type[Settings], argv: Sequence[str] | None, prog: str) -> Settin
   box = io.StringIO()
   try:
     with contextlib.redirect_stderr(box):
-      return tyro.cli(kind, args=argv, prog=prog)
+      return tyro.cli(kind, args=argv, prog=prog, description=description)
   except SystemExit as exit_:
     if not exit_.code:
       raise
@@ -40,14 +47,17 @@ def _one_line(box: str, prog: str) -> str:
   return f"{message.rstrip('.') or 'the command line is not understood'}. See {prog} --help."
 
 
-def run_main(main: Callable[[], None]) -> int:
-  """Runs `main`; bad input and a failing disk end in one line on stderr, not in a traceback.
+def run_main(run: Callable[[], dict[str, Any]]) -> int:
+  """Runs `run`; bad input and a failing disk end in one line on stderr, not in a traceback.
+
+  Args:
+    run: gives a summary, whose "interrupted" says whether it was ended by a signal.
 
   Returns:
-    The exit code: 0, 2 for bad input, 1 for what the machine refused, 130 for Ctrl-C.
+    The exit code: 0; 1 for what the machine refused; 2 for bad input; 130 for Ctrl-C.
   """
   try:
-    main()
+    return 130 if run()["interrupted"] else 0
   except UsageError as error:
     print(f"error: {error}", file=sys.stderr)
     return 2
@@ -55,6 +65,5 @@ def run_main(main: Callable[[], None]) -> int:
     print(f"error: {error}", file=sys.stderr)
     return 1
   except KeyboardInterrupt:
-    print("stopped.", file=sys.stderr)
+    print("stopped at once; what was logged is in the run's folder", file=sys.stderr)
     return 130
-  return 0

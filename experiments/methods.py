@@ -5,55 +5,63 @@ weight decay, added to the filtered gradient, as the paper ran it, or AdamW.
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import jax.numpy as jnp
 import optax
 
 import grokfax
+from experiments import cli
 from experiments.cli import UsageError
 
 MethodName: TypeAlias = Literal[
-    "baseline",
-    "grokfast_ma",
-    "grokfast_ma_two_stage",
-    "grokfast_ema",
-    "delayed_compression",
-    "grokfast_ema_delayed_compression",
+  "baseline",
+  "grokfast_ma",
+  "grokfast_ma_two_stage",
+  "grokfast_ema",
+  "delayed_compression",
+  "grokfast_ema_delayed_compression",
 ]
 OptimizerName: TypeAlias = Literal["adam", "adamw"]
 
 
+Number: TypeAlias = Annotated[float | None, cli.optional("FLOAT", "the method's own")]
+Size: TypeAlias = Annotated[int | None, cli.optional("INT", "the method's own")]
+Optimizer: TypeAlias = Annotated[
+  OptimizerName | None, cli.optional("{adam,adamw}", "the method's own")
+]
+
+
 @dataclasses.dataclass(frozen=True)
 class MethodSettings:
-  """The method and its hyperparameters. Those left out are the method's own."""
+  """The method and its hyperparameters; None is the method's own value."""
 
   method: MethodName = "grokfast_ema"
   """what stands before the optimizer"""
-  optimizer: OptimizerName | None = None
+  optimizer: Optimizer = None
   """adam (weight decay coupled, as the paper ran it) or adamw (decoupled)"""
-  learning_rate: float | None = None
+  learning_rate: Number = None
   """after the warm-up"""
-  weight_decay: float | None = None
+  weight_decay: Number = None
   """coupled or decoupled, as the optimizer has it"""
-  b1: float | None = None
+  b1: Number = None
   """decay of Adam's first moment"""
-  b2: float | None = None
+  b2: Number = None
   """decay of Adam's second moment"""
-  lr_warmup: float | None = None
+  lr_warmup: Number = None
   """updates over which the learning rate rises from 0"""
-  alpha: float | None = None
+  alpha: Number = None
   """grokfast_ema: decay of the average, in [0, 1)"""
-  lamb: float | None = None
+  lamb: Number = None
   """grokfast: how much of the slow gradient is added"""
-  window_size: int | None = None
+  window_size: Size = None
   """grokfast_ma: how many gradients are averaged"""
-  start_step: float | None = None
+  start_step: Number = None
   """grokfast_ma_two_stage: the first step at which the average is added"""
-  coefficient: float | None = None
+  coefficient: Number = None
   """delayed_compression: of the sum of the squared weights"""
-  threshold: float | None = None
+  threshold: Number = None
   """delayed_compression: the batch's training accuracy from which the penalty acts"""
 
 
@@ -96,7 +104,7 @@ class Method:
       One seed each. From the paper, where it has the run, else from the fork.
   """
 
-  transformations: Callable[..., list[optax.GradientTransformation]]
+  transformations: Callable[..., Sequence[optax.GradientTransformation]]
   own: dict[str, Any]
   steps: int = 2_500
   optimizer: OptimizerName = "adam"
@@ -109,48 +117,57 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "baseline": Method(lambda: [], {}, steps=50_000, published={"mul": 39_890}),
-    "grokfast_ma": Method(
-        _ma,
-        {"window_size": 100, "lamb": 5.0},
-        common={"weight_decay": 0.01},
-        published={"mul": 790},
-    ),
-    "grokfast_ma_two_stage": Method(
-        _ma_two_stage,
-        {"window_size": 100, "lamb": 5.0, "start_step": 500.0},
-        steps=5_000,
-        published={"mul": 1_920},
-    ),
-    "grokfast_ema": Method(
-        _ema,
-        {"alpha": 0.98, "lamb": 2.0},
-        common={"weight_decay": 0.005},
-        published={"mul": 910},
-    ),
-    "delayed_compression": Method(
-        _compression,
-        {"coefficient": 0.01, "threshold": 0.99},
-        published={"add": 720, "sub": 1_040, "mul": 710, "div": 980},
-    ),
-    "grokfast_ema_delayed_compression": Method(
-        _ema_compression,
-        {"alpha": 0.98, "lamb": 2.0, "coefficient": 0.01, "threshold": 0.99},
-        optimizer="adamw",
-        common={"weight_decay": 0.005},
-    ),
+  "baseline": Method(lambda: [], {}, steps=50_000, published={"mul": 39_890}),
+  "grokfast_ma": Method(
+    _ma,
+    {"window_size": 100, "lamb": 5.0},
+    common={"weight_decay": 0.01},
+    published={"mul": 790},
+  ),
+  "grokfast_ma_two_stage": Method(
+    _ma_two_stage,
+    {"window_size": 100, "lamb": 5.0, "start_step": 500.0},
+    steps=5_000,
+    published={"mul": 1_920},
+  ),
+  "grokfast_ema": Method(
+    _ema,
+    {"alpha": 0.98, "lamb": 2.0},
+    common={"weight_decay": 0.005},
+    published={"mul": 910},
+  ),
+  "delayed_compression": Method(
+    _compression,
+    {"coefficient": 0.01, "threshold": 0.99},
+    published={"add": 720, "sub": 1_040, "mul": 710, "div": 980},
+  ),
+  "grokfast_ema_delayed_compression": Method(
+    _ema_compression,
+    {"alpha": 0.98, "lamb": 2.0, "coefficient": 0.01, "threshold": 0.99},
+    optimizer="adamw",
+    common={"weight_decay": 0.005},
+  ),
 }
 assert tuple(METHODS) == get_args(MethodName)
 
 _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "learning_rate": ("above 0", lambda v: 0 < v < float("inf")),
-    "alpha": ("in [0, 1)", lambda v: 0 <= v < 1),
-    "b1": ("in [0, 1)", lambda v: 0 <= v < 1),
-    "b2": ("in [0, 1)", lambda v: 0 <= v < 1),
-    "window_size": ("at least 1", lambda v: v >= 1),
-    "threshold": ("a finite number", lambda v: abs(v) < float("inf")),
+  "learning_rate": ("above 0", lambda v: 0 < v < float("inf")),
+  "alpha": ("in [0, 1)", lambda v: 0 <= v < 1),
+  "b1": ("in [0, 1)", lambda v: 0 <= v < 1),
+  "b2": ("in [0, 1)", lambda v: 0 <= v < 1),
+  "window_size": ("at least 1", lambda v: v >= 1),
+  "threshold": ("a finite number", lambda v: abs(v) < float("inf")),
 }
 _NOT_NEGATIVE = ("finite and at least 0", lambda v: 0 <= v < float("inf"))
+
+
+def describe() -> str:
+  """Every method with its settings, for a command line's help."""
+  lines = ["Methods and their own settings:"]
+  for name, method in METHODS.items():
+    settings = ", ".join(f"{key} {value}" for key, value in method.defaults.items())
+    lines.append(f"* {name}: {settings}; {method.steps:,} steps")
+  return "\n".join(lines)
 
 
 def flag(name: str) -> str:
@@ -172,7 +189,7 @@ def resolve(settings: MethodSettings) -> Any:
     if name not in defaults:
       if value is not None:
         raise UsageError(
-            f"{settings.method} has no {flag(name)}; it has {', '.join(map(flag, defaults))}."
+          f"{settings.method} has no {flag(name)}; it has {', '.join(map(flag, defaults))}."
         )
       continue
     value = defaults[name] if value is None else value
@@ -186,16 +203,18 @@ def resolve(settings: MethodSettings) -> Any:
 
 def hyperparameters(settings: MethodSettings) -> dict[str, Any]:
   """The numbers among resolved settings: one compiled program serves all their values."""
-  values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(MethodSettings)}
+  values = {
+    field.name: getattr(settings, field.name) for field in dataclasses.fields(MethodSettings)
+  }
   return {
-      name: jnp.float32(value)
-      for name, value in values.items()
-      if name not in SHAPING and value is not None
+    name: jnp.float32(value)
+    for name, value in values.items()
+    if name not in SHAPING and value is not None
   }
 
 
 def make_optimizer(
-    settings: MethodSettings, numbers: dict[str, Any]
+  settings: MethodSettings, numbers: dict[str, Any]
 ) -> optax.GradientTransformationExtraArgs:
   """The chain of a method: its transformations, then the optimizer.
 

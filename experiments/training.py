@@ -1,8 +1,8 @@
 """Training as one pure function of (key, data, hyperparameters).
 
 `make_train` returns functions that may be jitted, scanned and vmapped: epochs and
-steps are scans, everything stays on the device, and what comes back is a small
-table of metrics, one row for each evaluation.
+steps are loops on the device, and what comes back is a small table of metrics, one
+row for each evaluation.
 """
 
 from collections.abc import Callable
@@ -67,9 +67,10 @@ class Train(NamedTuple):
 
   Attributes:
     start: (key, hyperparameters) -> state.
-    run: (state, split, hyperparameters, *, epochs, epoch_steps=None) -> (state,
-      evaluations). It makes `epochs` epochs, each cut to `epoch_steps` where that
-      is given, and evaluates after each; both are static.
+    run: (state, split, hyperparameters, epochs, epoch_steps, *, room) -> (state,
+      evaluations). It makes `epochs` epochs of `epoch_steps` steps and evaluates
+      after each. Both may be traced, so that one program serves a run's ragged end
+      too; `room` is static, at least `epochs`, and the length of `evaluations`.
   """
 
   start: Callable[[jax.Array, Hyperparameters], TrainState]
@@ -93,9 +94,9 @@ def _pad(index: jax.Array, length: int) -> tuple[jax.Array, jax.Array]:
 
 
 def make_train(
-    task: Task,
-    make_optimizer: Callable[[Hyperparameters], optax.GradientTransformationExtraArgs],
-    batch_size: int,
+  task: Task,
+  make_optimizer: Callable[[Hyperparameters], optax.GradientTransformationExtraArgs],
+  batch_size: int,
 ) -> Train:
   """Builds the training functions.
 
@@ -131,37 +132,36 @@ def make_train(
     opt_state = make_optimizer(hyperparameters).init(params)
     return TrainState(params, opt_state, key, jnp.zeros([], jnp.int32))
 
-  def run(state, split, hyperparameters, *, epochs, epoch_steps=None):
+  def run(state, split, hyperparameters, epochs, epoch_steps, *, room):
     optimizer = make_optimizer(hyperparameters)
     examples = count(split.train)
     batches = steps_per_epoch(examples, batch_size)
 
-    def train_step(carry, batch):
-      params, opt_state = carry
-      index, weights = batch
-      rows = jax.tree.map(lambda r: r[index], split.train)
-      (loss, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params, rows, weights)
-      updates, opt_state = optimizer.update(grads, opt_state, params, train_accuracy=accuracy)
-      params = optax.apply_updates(params, updates)
-      return (params, opt_state), (loss, accuracy, weights.sum())
-
-    def epoch(state, _):
+    def epoch(i, carry):
+      state, evaluations = carry
       shuffle_key, key = jax.random.split(state.key)
-      order = jax.random.permutation(shuffle_key, examples)
-      padded = _pad(order, batches * batch_size)
-      chosen = jax.tree.map(lambda a: a.reshape(batches, batch_size)[:epoch_steps], padded)
-      (params, opt_state), (losses, accuracies, sizes) = jax.lax.scan(
-          train_step, (state.params, state.opt_state), chosen
-      )
-      step = state.step + len(losses)
-      evaluation = Evaluation(
-          step,
-          jnp.vdot(losses, sizes) / sizes.sum(),
-          jnp.vdot(accuracies, sizes) / sizes.sum(),
-          *validate(params, split.validation),
-      )
-      return TrainState(params, opt_state, key, step), evaluation
+      order, weights = _pad(jax.random.permutation(shuffle_key, examples), batches * batch_size)
 
-    return jax.lax.scan(epoch, state, length=epochs)
+      def train_step(j, carry):
+        params, opt_state, sums = carry
+        index, w = (
+          jax.lax.dynamic_slice_in_dim(a, j * batch_size, batch_size) for a in (order, weights)
+        )
+        rows = jax.tree.map(lambda r: r[index], split.train)
+        (loss, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params, rows, w)
+        updates, opt_state = optimizer.update(grads, opt_state, params, train_accuracy=accuracy)
+        params = optax.apply_updates(params, updates)
+        return params, opt_state, sums + w.sum() * jnp.stack([loss, accuracy, 1.0])
+
+      params, opt_state, (loss, accuracy, seen) = jax.lax.fori_loop(
+        0, epoch_steps, train_step, (state.params, state.opt_state, jnp.zeros(3))
+      )
+      step = state.step + epoch_steps
+      row = Evaluation(step, loss / seen, accuracy / seen, *validate(params, split.validation))
+      evaluations = jax.tree.map(lambda table, value: table.at[i].set(value), evaluations, row)
+      return TrainState(params, opt_state, key, step), evaluations
+
+    evaluations = Evaluation(jnp.zeros(room, jnp.int32), *(jnp.zeros(room) for _ in range(4)))
+    return jax.lax.fori_loop(0, epochs, epoch, (state, evaluations))
 
   return Train(start, run)

@@ -14,7 +14,9 @@ Shapes: B rows of data, D the width, H heads of K = D/H, p the modulus, and R fo
 the rows of a table: B, or p, or 1 where every row of data is alike.
 """
 
-from typing import NamedTuple
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -26,26 +28,26 @@ POSITIONS = 5  # of which four are used, as in the reference
 def _uniform(fan_in: int) -> nnx.Initializer:
   """U(±1/√fan_in), torch's default for the weight and the bias of a linear layer."""
   return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
-      key, shape, dtype, -(fan_in**-0.5), fan_in**-0.5
+    key, shape, dtype, -(fan_in**-0.5), fan_in**-0.5
   )
 
 
 def _linear(
-    inputs: int,
-    outputs: int,
-    rngs: nnx.Rngs,
-    *,
-    kernel_init: nnx.Initializer | None = None,
-    bias_init: nnx.Initializer | None = None,
-    use_bias: bool = True,
+  inputs: int,
+  outputs: int,
+  rngs: nnx.Rngs,
+  *,
+  kernel_init: nnx.Initializer | None = None,
+  bias_init: nnx.Initializer | None = None,
+  use_bias: bool = True,
 ) -> nnx.Linear:
   return nnx.Linear(
-      inputs,
-      outputs,
-      use_bias=use_bias,
-      kernel_init=kernel_init or _uniform(inputs),
-      bias_init=bias_init or _uniform(inputs),
-      rngs=rngs,
+    inputs,
+    outputs,
+    use_bias=use_bias,
+    kernel_init=kernel_init or _uniform(inputs),
+    bias_init=bias_init or _uniform(inputs),
+    rngs=rngs,
   )
 
 
@@ -66,6 +68,24 @@ class Stream(NamedTuple):
     return Stream(*(rows[index] for rows in self))
 
 
+def _attention(context: Sequence[Stream]) -> jax.Array:
+  """What the last position of `context` gathers from all of it: (R, D)."""
+  q = context[-1].q
+  # A handful of tokens: elementwise products beat small matrix products.
+  scores = [jnp.sum(q * there.k, axis=-1) / q.shape[-1] ** 0.5 for there in context]
+  weights = jax.nn.softmax(jnp.stack(jnp.broadcast_arrays(*scores)), axis=0)
+  mixed = sum(w[..., None] * there.v for w, there in zip(weights, context, strict=True))
+  return jnp.reshape(mixed, (weights.shape[1], -1))
+
+
+def _by_rows(function: Callable, *arguments: Sequence[jax.Array]) -> list:
+  """`function` for each group of rows, computed for the rows of all groups at once."""
+  ends = list(itertools.accumulate(len(group) for group in arguments[0]))
+  rows = function(*map(jnp.concatenate, arguments))
+  starts = [0, *ends[:-1]]
+  return [jax.tree.map(lambda r: r[i:j], rows) for i, j in zip(starts, ends, strict=True)]  # noqa: B023
+
+
 class Block(nnx.Module):
   """x = LN(x); x = x + attention(x); x = x + MLP(LN(x))."""
 
@@ -79,22 +99,24 @@ class Block(nnx.Module):
     self.mlp_in = _linear(width, 4 * width, rngs)
     self.mlp_out = _linear(4 * width, width, rngs)
 
-  def project(self, x: jax.Array) -> Stream:
-    """(R, D) -> the stream, normalised, and its projections."""
+  def _project(self, x: jax.Array) -> Stream:
     h = self.ln_1(x)
-    qkv = self.qkv(h).reshape(len(h), 3, self.heads, -1)
+    qkv = self.qkv(h).reshape(h.shape[0], 3, self.heads, -1)
     return Stream(h, qkv[:, 0], qkv[:, 1], qkv[:, 2])
 
-  def attend(self, *context: Stream) -> jax.Array:
-    """The stream after this block at the last position of `context`: (R, D)."""
-    here = context[-1]
-    # A handful of tokens: elementwise products beat small matrix products.
-    scores = [jnp.sum(here.q * there.k, axis=-1) / here.q.shape[-1] ** 0.5 for there in context]
-    weights = jax.nn.softmax(jnp.stack(jnp.broadcast_arrays(*scores)), axis=0)
-    mixed = sum(w[..., None] * there.v for w, there in zip(weights, context, strict=True))
-    x = here.h + self.out(mixed.reshape(len(mixed), -1))
-    hidden = jax.nn.gelu(self.mlp_in(self.ln_2(x)), approximate=False)
-    return x + self.mlp_out(hidden)
+  def project(self, *xs: jax.Array) -> list[Stream]:
+    """Each (R, D) -> the stream, normalised, and its projections."""
+    return _by_rows(self._project, xs)
+
+  def _answer(self, h: jax.Array, mixed: jax.Array) -> jax.Array:
+    x = h + self.out(mixed)
+    return x + self.mlp_out(jax.nn.gelu(self.mlp_in(self.ln_2(x)), approximate=False))
+
+  def attend(self, *contexts: Sequence[Stream]) -> list[jax.Array]:
+    """For each context the stream after this block at its last position: (R, D)."""
+    mixed = [_attention(context) for context in contexts]
+    here = [jnp.broadcast_to(c[-1].h, m.shape) for c, m in zip(contexts, mixed, strict=True)]
+    return _by_rows(self._answer, here, mixed)
 
 
 class Transformer(nnx.Module):
@@ -108,9 +130,7 @@ class Transformer(nnx.Module):
     rngs: its `params` stream draws the initial parameters.
   """
 
-  def __init__(
-      self, p: int, *, width: int = 128, heads: int = 4, layers: int = 2, rngs: nnx.Rngs
-  ):
+  def __init__(self, p: int, *, width: int = 128, heads: int = 4, layers: int = 2, rngs: nnx.Rngs):
     normal = nnx.initializers.normal(1.0)
     self.p = p
     self.tokens = nnx.Embed(p + 2, width, embedding_init=normal, rngs=rngs)
@@ -120,32 +140,23 @@ class Transformer(nnx.Module):
     self.head = _linear(width, p + 2, rngs, use_bias=False)
 
   def _embed(self, tokens: jax.Array, position: int) -> jax.Array:
-    return self.tokens(tokens) + self.positions(jnp.asarray(position))
+    return self.tokens(tokens) + self.positions(jnp.asarray([position]))
 
   def __call__(self, x: jax.Array, y: jax.Array) -> jax.Array:
     """Logits of the answers to x ∘ y: int (B,), int (B,) -> (B, p + 2)."""
+    first, *others = blocks = cast(Sequence[Block], self.blocks.layers)
     numbers, eq, op = jnp.arange(self.p), jnp.asarray([self.p]), jnp.asarray([self.p + 1])
-    first, *others = self.blocks.layers
 
-    by_x = first.project(self._embed(numbers, 0))
-    op_ = first.project(self._embed(op, 1))
-    by_y = first.project(self._embed(numbers, 2))
-    eq_ = first.project(self._embed(eq, 3))
-    at_x, at_y = by_x.at(x), by_y.at(y)
-    streams = (
-        first.attend(by_x),  # (p, D)
-        first.attend(by_x, op_),  # (p, D)
-        first.attend(at_x, op_, at_y),  # (B, D)
-        first.attend(at_x, op_, at_y, eq_),  # (B, D)
+    # At position 0 a row for each x; at 1 one row, from the second block on one for
+    # each x; at 2 a row for each y, then one for each pair; at 3 one, then for each pair.
+    by_x, by_x_op, by_y, at_eq = first.project(
+      self._embed(numbers, 0), self._embed(op, 1), self._embed(numbers, 2), self._embed(eq, 3)
     )
-    for block in others:
-      by_x, by_x_op, at_y, at_eq = map(block.project, streams)
-      at_x, at_op = by_x.at(x), by_x_op.at(x)
-      # What the last block computes at the first positions is never used, and compiled away.
-      streams = (
-          block.attend(by_x),
-          block.attend(by_x, by_x_op),
-          block.attend(at_x, at_op, at_y),
-          block.attend(at_x, at_op, at_y, at_eq),
+    at_x, at_op, at_y = by_x.at(x), by_x_op, by_y.at(y)
+    for block, following in zip(blocks, others, strict=False):
+      by_x, by_x_op, at_y, at_eq = following.project(
+        *block.attend((by_x,), (by_x, by_x_op), (at_x, at_op, at_y), (at_x, at_op, at_y, at_eq))
       )
-    return self.head(self.ln_f(streams[-1]))
+      at_x, at_op = by_x.at(x), by_x_op.at(x)
+    (answer,) = blocks[-1].attend((at_x, at_op, at_y, at_eq))
+    return self.head(self.ln_f(answer))

@@ -7,7 +7,7 @@ pass (`optax.inject_hyperparams`, `vmap` over a sweep).
 import math
 import numbers
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -17,13 +17,18 @@ Value = TypeVar("Value")
 
 
 def check_scalar(
-    name: str,
-    value: optax.ScalarOrSchedule,
-    allowed: str = "a finite number",
-    holds: Callable[[float], bool] = lambda _: True,
+  name: str,
+  value: Any,
+  allowed: str = "a finite number",
+  holds: Callable[[float], bool] = lambda _: True,
+  *,
+  schedule: bool = True,
 ) -> None:
-  """Raises a `ValueError` unless `value` is a schedule, a scalar array or a number that `holds`."""
-  if callable(value):
+  """Raises a `ValueError` unless `value` is a scalar array or a number that `holds`.
+
+  Where `schedule` is true it may be a function of the step too.
+  """
+  if schedule and callable(value):
     return
   if isinstance(value, (jax.Array, np.ndarray)) and value.ndim == 0:
     return
@@ -31,11 +36,12 @@ def check_scalar(
     number = float(value)
     if math.isfinite(number) and holds(number):
       return
-  raise ValueError(f"{name} must be {allowed}, a scalar array or a schedule; got {value!r}.")
+  kinds = "a scalar array or a schedule" if schedule else "or a scalar array"
+  raise ValueError(f"{name} must be {allowed}, {kinds}; got {value!r}.")
 
 
-def check_not_negative(name: str, value: optax.ScalarOrSchedule) -> None:
-  check_scalar(name, value, "a finite number >= 0", lambda number: number >= 0)
+def check_not_negative(name: str, value: Any, *, schedule: bool = True) -> None:
+  check_scalar(name, value, "a finite number >= 0", lambda v: v >= 0, schedule=schedule)
 
 
 def check_size(name: str, value: int) -> None:
@@ -43,8 +49,8 @@ def check_size(name: str, value: int) -> None:
   is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
   if not is_integer or value < 1:
     raise ValueError(
-        f"{name} must be a Python int >= 1, for it sets a shape; got {value!r}. "
-        f"Under optax.inject_hyperparams name it in static_args: static_args=({name!r},)."
+      f"{name} must be a Python int >= 1, for it sets a shape; got {value!r}. "
+      f"Under optax.inject_hyperparams name it in static_args: static_args=({name!r},)."
     )
 
 

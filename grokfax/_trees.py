@@ -28,9 +28,7 @@ def check_accumulator_dtype(dtype: jax.typing.DTypeLike | None) -> None:
 
 def accumulators_like(params: optax.Params, dtype: jax.typing.DTypeLike | None) -> Any:
   """Zeros shaped like `params`, in the dtype that each leaf is accumulated in."""
-  return jax.tree.map(
-      lambda p: jnp.zeros_like(p, dtype=accumulator_dtype_of(p, dtype)), params
-  )
+  return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=accumulator_dtype_of(p, dtype)), params)
 
 
 def as_scalar_of(value: jax.typing.ArrayLike, array: jax.Array) -> jax.Array:
@@ -45,7 +43,7 @@ def _is_none(leaf: Any) -> bool:
 def advance(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> Any:
   """`rule(g, *s)` for each gradient; where there is none, the first state as it was."""
   return jax.tree.map(
-      lambda g, *s: s[0] if g is None else rule(g, *s), updates, *states, is_leaf=_is_none
+    lambda g, *s: s[0] if g is None else rule(g, *s), updates, *states, is_leaf=_is_none
   )
 
 

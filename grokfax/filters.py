@@ -25,15 +25,15 @@ class GrokfastEmaState(NamedTuple):
     slow_gradient: μ, shaped like the parameters, in the accumulator's dtype.
   """
 
-  filter_step: jax.Array
+  filter_step: jax.typing.ArrayLike
   slow_gradient: Any
 
 
 def grokfast_ema(
-    alpha: optax.ScalarOrSchedule = 0.98,
-    lamb: optax.ScalarOrSchedule = 2.0,
-    *,
-    accumulator_dtype: jax.typing.DTypeLike | None = None,
+  alpha: optax.ScalarOrSchedule = 0.98,
+  lamb: optax.ScalarOrSchedule = 2.0,
+  *,
+  accumulator_dtype: jax.typing.DTypeLike | None = None,
 ) -> optax.GradientTransformationExtraArgs:
   r"""Adds λ times the exponential moving average of the gradient.
 
@@ -90,8 +90,8 @@ def grokfast_ema(
 
   def init_fn(params):
     return GrokfastEmaState(
-        filter_step=jnp.zeros([], jnp.int32),
-        slow_gradient=_trees.accumulators_like(params, accumulator_dtype),
+      filter_step=jnp.zeros([], jnp.int32),
+      slow_gradient=_trees.accumulators_like(params, accumulator_dtype),
     )
 
   def update_fn(updates, state, params=None, **extra_args):
@@ -126,20 +126,20 @@ class GrokfastMaState(NamedTuple):
     fresh_sum: sum of those written since the ring last wrapped.
   """
 
-  filter_step: jax.Array
-  slot: jax.Array
+  filter_step: jax.typing.ArrayLike
+  slot: jax.typing.ArrayLike
   window: Any
   recent_sum: Any
   fresh_sum: Any
 
 
 def grokfast_ma(
-    window_size: int = 100,
-    lamb: optax.ScalarOrSchedule = 5.0,
-    *,
-    filter_type: Literal["mean", "sum"] = "mean",
-    warmup: bool = True,
-    accumulator_dtype: jax.typing.DTypeLike | None = None,
+  window_size: int = 100,
+  lamb: optax.ScalarOrSchedule = 5.0,
+  *,
+  filter_type: Literal["mean", "sum"] = "mean",
+  warmup: bool = True,
+  accumulator_dtype: jax.typing.DTypeLike | None = None,
 ) -> optax.GradientTransformationExtraArgs:
   r"""Adds λ times the moving average of the last w gradients.
 
@@ -198,13 +198,13 @@ def grokfast_ma(
 
   def init_fn(params):
     return GrokfastMaState(
-        filter_step=jnp.zeros([], jnp.int32),
-        slot=jnp.zeros([], jnp.int32),
-        window=jax.tree.map(
-            lambda p: jnp.broadcast_to(jnp.zeros_like(p), (window_size, *jnp.shape(p))), params
-        ),
-        recent_sum=_trees.accumulators_like(params, accumulator_dtype),
-        fresh_sum=_trees.accumulators_like(params, accumulator_dtype),
+      filter_step=jnp.zeros([], jnp.int32),
+      slot=jnp.zeros([], jnp.int32),
+      window=jax.tree.map(
+        lambda p: jnp.broadcast_to(jnp.zeros_like(p), (window_size, *jnp.shape(p))), params
+      ),
+      recent_sum=_trees.accumulators_like(params, accumulator_dtype),
+      fresh_sum=_trees.accumulators_like(params, accumulator_dtype),
     )
 
   def update_fn(updates, state, params=None, **extra_args):
@@ -247,7 +247,7 @@ def grokfast_ma(
     recent_sum = _trees.advance(without_oldest, updates, state.recent_sum, sums, window)
     updates = _trees.emit(amplify, updates, sums)
     return updates, GrokfastMaState(
-        optax.safe_increment(step), next_slot, window, recent_sum, fresh_sum
+      optax.safe_increment(step), next_slot, window, recent_sum, fresh_sum
     )
 
   return optax.GradientTransformationExtraArgs(init_fn, update_fn)

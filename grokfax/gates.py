@@ -38,11 +38,11 @@ def _with_state(when: Condition) -> StatefulCondition:
     return when
   if not callable(when):
     raise ValueError(
-        "a condition must be a function (step, **extra_args) -> bool or one of grokfax's "
-        f"conditions, such as from_step(n); got {when!r}."
+      "a condition must be a function (step, **extra_args) -> bool or one of grokfax's "
+      f"conditions, such as from_step(n); got {when!r}."
     )
   return StatefulCondition(
-      init=lambda: (), test=lambda state, step, **extra_args: (when(step, **extra_args), state)
+    init=lambda: (), test=lambda state, step, **extra_args: (when(step, **extra_args), state)
   )
 
 
@@ -60,15 +60,15 @@ def from_step(n: jax.typing.ArrayLike) -> Condition:
     >>> bool(grokfax.from_step(500)(499)), bool(grokfax.from_step(500)(500))
     (False, True)
   """
-  _arguments.check_not_negative("n", n)
+  _arguments.check_not_negative("n", n, schedule=False)
   return lambda step, **_: jnp.asarray(step) >= n
 
 
 def _metric(name: str, extra_args: dict[str, Any]) -> jax.Array:
   if extra_args.get(name) is None:
     raise ValueError(
-        f"the metric {name!r} is missing: call update(grads, state, params, {name}=...) with the "
-        "batch's own value, from the same forward pass, before the update."
+      f"the metric {name!r} is missing: call update(grads, state, params, {name}=...) with the "
+      "batch's own value, from the same forward pass, before the update."
     )
   return jnp.asarray(extra_args[name])
 
@@ -179,7 +179,7 @@ def ramped(when: Condition, steps: jax.typing.ArrayLike) -> Condition:
     0.0
   """
   when = _with_state(when)
-  _arguments.check_scalar("steps", steps, "a finite number >= 1", lambda n: n >= 1)
+  _arguments.check_scalar("steps", steps, "a finite number >= 1", lambda n: n >= 1, schedule=False)
 
   def init():
     return jnp.zeros([], jnp.int32), when.init()
@@ -202,13 +202,13 @@ class GateState(NamedTuple):
     inner_state: the inner transformation's state, which goes on while the gate is closed.
   """
 
-  gate_step: jax.Array
+  gate_step: jax.typing.ArrayLike
   condition_state: Any
   inner_state: optax.OptState
 
 
 def gate(
-    inner: optax.GradientTransformation, when: Condition
+  inner: optax.GradientTransformation, when: Condition
 ) -> optax.GradientTransformationExtraArgs:
   r"""Lets a transformation act while a condition holds.
 
@@ -283,6 +283,6 @@ def start_at(step: jax.typing.ArrayLike, value: optax.ScalarOrSchedule) -> optax
     >>> float(lamb(499)), float(lamb(500))
     (0.0, 5.0)
   """
-  _arguments.check_not_negative("step", step)
+  _arguments.check_not_negative("step", step, schedule=False)
   _arguments.check_scalar("value", value)
   return lambda count: jnp.where(jnp.asarray(count) < step, 0.0, at_step(value, count))

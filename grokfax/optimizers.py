@@ -10,17 +10,17 @@ from grokfax.penalties import Mask
 
 
 def grokfast_adam(
-    learning_rate: optax.ScalarOrSchedule,
-    alpha: optax.ScalarOrSchedule = 0.98,
-    lamb: optax.ScalarOrSchedule = 2.0,
-    *,
-    b1: jax.typing.ArrayLike = 0.9,
-    b2: jax.typing.ArrayLike = 0.98,
-    eps: jax.typing.ArrayLike = 1e-8,
-    weight_decay: jax.typing.ArrayLike = 0.005,
-    mask: Mask = None,
-    mu_dtype: Any = None,
-    accumulator_dtype: jax.typing.DTypeLike | None = None,
+  learning_rate: optax.ScalarOrSchedule,
+  alpha: optax.ScalarOrSchedule = 0.98,
+  lamb: optax.ScalarOrSchedule = 2.0,
+  *,
+  b1: jax.typing.ArrayLike = 0.9,
+  b2: jax.typing.ArrayLike = 0.98,
+  eps: jax.typing.ArrayLike = 1e-8,
+  weight_decay: optax.ScalarOrSchedule = 0.005,
+  mask: Mask = None,
+  mu_dtype: Any = None,
+  accumulator_dtype: jax.typing.DTypeLike | None = None,
 ) -> optax.GradientTransformationExtraArgs:
   """Grokfast-EMA before Adam with coupled weight decay, as the paper ran it.
 
@@ -35,7 +35,8 @@ def grokfast_adam(
     b1: decay of Adam's first moment.
     b2: decay of Adam's second moment.
     eps: added to the denominator, outside the square root.
-    weight_decay: coupled weight decay, not multiplied by the learning rate.
+    weight_decay: coupled weight decay, not multiplied by the learning rate; a number,
+      a traced scalar or a schedule of the step.
     mask: what to decay; None for everything.
     mu_dtype: dtype of Adam's first moment; None for that of the parameters.
     accumulator_dtype: dtype of the filter's average; None for at least float32.
@@ -56,24 +57,24 @@ def grokfast_adam(
     Lee et al., `Grokfast <https://arxiv.org/abs/2405.20233>`_, 2024.
   """
   return optax.chain(
-      grokfast_ema(alpha, lamb, accumulator_dtype=accumulator_dtype),
-      optax.add_decayed_weights(weight_decay, mask),
-      optax.adam(learning_rate, b1, b2, eps, mu_dtype=mu_dtype),
+    grokfast_ema(alpha, lamb, accumulator_dtype=accumulator_dtype),
+    optax.add_decayed_weights(weight_decay, mask),
+    optax.adam(learning_rate, b1, b2, eps, mu_dtype=mu_dtype),
   )
 
 
 def grokfast_adamw(
-    learning_rate: optax.ScalarOrSchedule,
-    alpha: optax.ScalarOrSchedule = 0.98,
-    lamb: optax.ScalarOrSchedule = 2.0,
-    *,
-    b1: jax.typing.ArrayLike = 0.9,
-    b2: jax.typing.ArrayLike = 0.999,
-    eps: jax.typing.ArrayLike = 1e-8,
-    weight_decay: jax.typing.ArrayLike = 0.01,
-    mask: Mask = None,
-    mu_dtype: Any = None,
-    accumulator_dtype: jax.typing.DTypeLike | None = None,
+  learning_rate: optax.ScalarOrSchedule,
+  alpha: optax.ScalarOrSchedule = 0.98,
+  lamb: optax.ScalarOrSchedule = 2.0,
+  *,
+  b1: jax.typing.ArrayLike = 0.9,
+  b2: jax.typing.ArrayLike = 0.999,
+  eps: jax.typing.ArrayLike = 1e-8,
+  weight_decay: optax.ScalarOrSchedule = 0.01,
+  mask: Mask = None,
+  mu_dtype: Any = None,
+  accumulator_dtype: jax.typing.DTypeLike | None = None,
 ) -> optax.GradientTransformationExtraArgs:
   """Grokfast-EMA before AdamW, whose weight decay is decoupled.
 
@@ -106,8 +107,8 @@ def grokfast_adamw(
     Lee et al., `Grokfast <https://arxiv.org/abs/2405.20233>`_, 2024.
   """
   return optax.chain(
-      grokfast_ema(alpha, lamb, accumulator_dtype=accumulator_dtype),
-      optax.adamw(
-          learning_rate, b1, b2, eps, mu_dtype=mu_dtype, weight_decay=weight_decay, mask=mask
-      ),
+    grokfast_ema(alpha, lamb, accumulator_dtype=accumulator_dtype),
+    optax.adamw(
+      learning_rate, b1, b2, eps, mu_dtype=mu_dtype, weight_decay=weight_decay, mask=mask
+    ),
   )

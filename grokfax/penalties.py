@@ -54,11 +54,11 @@ class FrobeniusPenaltyState(NamedTuple):
     penalty_step: updates made so far, int32 of shape ().
   """
 
-  penalty_step: jax.Array
+  penalty_step: jax.typing.ArrayLike
 
 
 def frobenius_penalty(
-    coefficient: optax.ScalarOrSchedule = 0.01, *, mask: Mask = None
+  coefficient: optax.ScalarOrSchedule = 0.01, *, mask: Mask = None
 ) -> optax.GradientTransformationExtraArgs:
   r"""Adds the gradient of a Frobenius penalty, c·Σ‖W‖²_F, to the gradient.
 
@@ -106,7 +106,7 @@ def frobenius_penalty(
     del extra_args
     if params is None:
       raise ValueError(
-          "a Frobenius penalty needs the parameters: call update(grads, state, params)."
+        "a Frobenius penalty needs the parameters: call update(grads, state, params)."
       )
     c = at_step(coefficient, state.penalty_step)
 
@@ -122,12 +122,12 @@ def frobenius_penalty(
 
 
 def delayed_compression(
-    coefficient: optax.ScalarOrSchedule = 0.01,
-    threshold: optax.ScalarOrSchedule = 0.99,
-    *,
-    metric: str = "train_accuracy",
-    latch: bool = False,
-    mask: Mask = None,
+  coefficient: optax.ScalarOrSchedule = 0.01,
+  threshold: optax.ScalarOrSchedule = 0.99,
+  *,
+  metric: str = "train_accuracy",
+  latch: bool = False,
+  mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
   """A Frobenius penalty that acts while the training accuracy is high.
 

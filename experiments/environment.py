@@ -1,0 +1,55 @@
+"""What a run ran on: versions, machine, commit."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jax
+
+
+def _commit() -> str | None:
+  """The commit of the code that runs, with "+" where it was changed since; None if unknown."""
+
+  def git(*arguments):
+    return subprocess.run(
+      ["git", *arguments],
+      cwd=Path(__file__).parent,
+      capture_output=True,
+      text=True,
+      check=True,
+      timeout=10,
+    ).stdout.strip()
+
+  try:
+    return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+  except (OSError, subprocess.SubprocessError):
+    return None
+
+
+def _processor() -> str:
+  with contextlib.suppress(OSError):
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+      if line.startswith("model name"):
+        return line.partition(":")[2].strip()
+  return platform.processor() or platform.machine()
+
+
+def environment() -> dict[str, Any]:
+  """What ran, and on what."""
+  packages = ("grokfax", "jax", "jaxlib", "optax", "flax", "numpy")
+  return {
+    "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    "commit": _commit(),
+    "python": platform.python_version(),
+    "packages": {name: importlib.metadata.version(name) for name in packages},
+    "system": f"{platform.system()} {platform.machine()}",
+    "processor": _processor(),
+    "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    "backend": jax.default_backend(),
+    "devices": [device.device_kind for device in jax.devices()],
+  }

@@ -1,0 +1,42 @@
+"""Pictures, always from logs: accuracy and loss against log steps, as the paper draws them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+NAMES = ("accuracy.png", "loss.png")
+
+
+def _axes(quantity: str) -> tuple[Figure, Any]:
+  figure = Figure(figsize=(6, 4), layout="constrained")
+  axes = figure.add_subplot()
+  axes.set(xscale="log", xlabel="optimization steps", ylabel=quantity)
+  axes.grid(alpha=0.2)
+  if quantity == "accuracy":
+    axes.set_ylim(-0.02, 1.02)
+    axes.axhline(0.95, color="grey", linewidth=0.8, linestyle=":")
+  else:
+    axes.set_yscale("log")
+  return figure, axes
+
+
+def column(records: Sequence[dict[str, Any]], name: str) -> list[float]:
+  """One quantity over the records; what was not finite is NaN."""
+  return [float("nan") if record[name] is None else record[name] for record in records]
+
+
+def of_run(records: Sequence[dict[str, Any]]) -> dict[str, Figure]:
+  """The pictures of one run by file name: training and validation in each."""
+  pictures = {}
+  for file in NAMES:
+    quantity = file.removesuffix(".png")
+    figure, axes = _axes(quantity)
+    for part, label in (("train", "training"), ("val", "validation")):
+      values = column(records, f"{part}_{quantity}")
+      axes.plot(
+        column(records, "step"), values, label=label, marker="." if len(values) == 1 else ""
+      )
+    axes.legend()
+    pictures[file] = figure
+  return pictures

@@ -1,0 +1,250 @@
+"""A run's folder, log, progress and end.
+
+The folder holds `settings.json`, `environment.json`, `metrics.jsonl` (one line for
+each evaluation, flushed), and at the end `summary.json`, `parameters.npz` and the
+pictures. Nothing that was in a folder before is ever overwritten.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+
+from experiments import cli, figures, summary
+from experiments.cli import UsageError
+from experiments.environment import environment
+from experiments.progress import Progress, stop_requests
+from experiments.training import Evaluation, Split, Train, count, steps_per_epoch
+
+CHUNK_STEPS = 100  # between two looks at the metrics: one or two seconds
+FILES = (
+  "settings.json",
+  "environment.json",
+  "metrics.jsonl",
+  "summary.json",
+  "parameters.npz",
+  *figures.NAMES,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+  """How long, with which seed, and where to."""
+
+  seed: int = 0
+  """of the initial parameters, the split and the batches"""
+  steps: Annotated[int | None, cli.optional("INT", "the method's own")] = None
+  """the budget"""
+  stop_when_held: Annotated[int | None, cli.optional("INT", "never")] = None
+  """end early once validation accuracy has stayed at 95 % or above for so many steps"""
+  out: Annotated[Path | None, cli.optional("PATH", "a new one under runs/")] = None
+  """a folder for the results"""
+
+
+def check(settings: RunSettings) -> None:
+  """Raises a `UsageError` for a setting out of its range."""
+  if not 0 <= settings.seed < 2**32:
+    raise UsageError(f"--seed must be from 0 to 2**32 - 1; got {settings.seed}.")
+  if settings.steps is None or not 1 <= settings.steps < 2**31:
+    raise UsageError(f"--steps must be from 1 to 2**31 - 1; got {settings.steps}.")
+  if settings.stop_when_held is not None and settings.stop_when_held < 0:
+    raise UsageError(f"--stop-when-held must be at least 0; got {settings.stop_when_held}.")
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+  """A path to write to, which becomes `path` once it is written whole.
+
+  Raises:
+    OSError: naming the file, if it could not be written; then nothing is left of it.
+  """
+  part = path.with_name(path.name + ".part")
+  try:
+    yield part
+    part.rename(path)
+  except OSError as error:
+    raise _could_not_write(path, error) from None
+  finally:
+    with contextlib.suppress(OSError):
+      part.unlink(missing_ok=True)
+
+
+def _could_not_write(path: Path, error: OSError) -> OSError:
+  return OSError(error.errno, f"could not write: {error.strerror or error}", str(path))
+
+
+def write_json(path: Path, value: Any) -> None:
+  with new_file(path) as part:
+    part.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def new_folder(out: Path | None, name: str, settings: RunSettings) -> Path:
+  """Makes the folder of a run and claims it by writing `settings.json`.
+
+  Args:
+    out: where; None for the first free one of runs/name, runs/name-2, ...
+    name: of the run.
+    settings: resolved.
+
+  Raises:
+    UsageError: if `out` holds a run, or cannot be written.
+  """
+  if out is not None:
+    if not _claim(out, settings):
+      raise UsageError(f"--out {out} holds another run: name a folder that is new or has none.")
+    return out
+  free = Path("runs") / name
+  number = 1
+  while not _claim(free, settings):
+    number += 1
+    free = Path("runs") / f"{name}-{number}"
+  return free
+
+
+def _claim(folder: Path, settings: RunSettings) -> bool:
+  """Writes `settings.json` if the folder holds no file of a run; says whether it did."""
+  values = {k: v for k, v in dataclasses.asdict(settings).items() if k != "out"}
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any((folder / name).exists() for name in FILES):
+      return False
+    with (folder / "settings.json").open("x") as file:  # of two at once, one gets it
+      file.write(json.dumps(values, indent=2) + "\n")
+    return True
+  except FileExistsError:
+    if folder.is_dir():
+      return False
+    raise UsageError(f"--out {folder} is not a folder.") from None
+  except OSError as error:
+    raise UsageError(f"--out {folder} cannot be written: {error.strerror}.") from None
+
+
+def _rounded(value: float) -> float:
+  """Seven digits, which is all that a float32 has."""
+  return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def _records(evaluations: Evaluation, epochs: int, seconds: float) -> list[dict[str, Any]]:
+  """The first `epochs` rows as plain numbers; what is not finite is None, as JSON has it."""
+  table = {name: np.asarray(column)[:epochs] for name, column in evaluations._asdict().items()}
+  records = []
+  for i in range(epochs):
+    row = {name: column[i].item() for name, column in table.items()}
+    row = {n: _rounded(v) if math.isfinite(v) else None for n, v in row.items()}
+    records.append({**row, "seconds": round(seconds, 3)})
+  return records
+
+
+def parameters(params: Any) -> dict[str, Any]:
+  """A tree's arrays by their path, as `parameters.npz` holds them."""
+  flat, _ = jax.tree_util.tree_flatten_with_path(params)
+  return {
+    jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value"): np.asarray(a)
+    for path, a in flat
+  }
+
+
+class Log:
+  """`metrics.jsonl`, append-only: whole lines, flushed."""
+
+  def __init__(self, path: Path):
+    self._path = path
+
+  def __enter__(self) -> "Log":
+    self._file = self._path.open("x")
+    return self
+
+  def __exit__(self, *_) -> None:
+    with contextlib.suppress(OSError):  # all was flushed; a failing disk has said so
+      self._file.close()
+
+  def append(self, records: Sequence[dict[str, Any]]) -> None:
+    try:
+      self._file.writelines(json.dumps(record) + "\n" for record in records)
+      self._file.flush()
+    except OSError as error:
+      raise _could_not_write(self._path, error) from None
+
+
+def execute(
+  train: Train,
+  split: Split,
+  numbers: dict[str, Any],
+  key: jax.Array,
+  settings: RunSettings,
+  batch_size: int,
+  folder: Path,
+) -> dict[str, Any]:
+  """Trains, logs and writes the end of a run.
+
+  The first Ctrl-C ends the run as its budget would, at the next look at the metrics.
+
+  Args:
+    train: the training functions.
+    split: the data.
+    numbers: the hyperparameters.
+    key: of the run.
+    settings: resolved.
+    batch_size: examples a step.
+    folder: claimed by `new_folder`.
+
+  Returns:
+    The summary, as in `summary.json`.
+
+  Raises:
+    OSError: naming the file that could not be written.
+    KeyboardInterrupt: at the second Ctrl-C.
+  """
+  assert settings.steps is not None
+  write_json(folder / "environment.json", environment())
+  epoch = steps_per_epoch(count(split.train), batch_size)
+  room = max(1, min(CHUNK_STEPS, settings.steps) // epoch)
+  records: list[dict[str, Any]] = []
+  done, held = 0, False
+
+  with stop_requests() as stops, Log(folder / "metrics.jsonl") as log:
+    begun = time.monotonic()
+    state = jax.jit(train.start)(key, numbers)
+    chunk = jax.jit(train.run, static_argnames="room", donate_argnums=0)
+    chunk = chunk.lower(state, split, numbers, 1, 1, room=room).compile()
+    compile_seconds = time.monotonic() - begun
+
+    begun = time.monotonic()
+    with Progress(settings.steps) as progress:
+      while done < settings.steps and not held and not stops:
+        epochs = min(room, (settings.steps - done) // epoch)
+        epochs, epoch_steps = (epochs, epoch) if epochs else (1, settings.steps - done)
+        state, evaluations = chunk(state, split, numbers, epochs, epoch_steps)
+        new = _records(jax.device_get(evaluations), epochs, time.monotonic() - begun)
+        log.append(new)
+        records += new
+        done = records[-1]["step"]
+        progress.update(records[-1])
+        if settings.stop_when_held is not None:
+          steps_held = summary.held_steps(records)
+          held = steps_held is not None and steps_held >= settings.stop_when_held
+    seconds = time.monotonic() - begun
+
+    result = {
+      **summary.summarise(records, full_budget=done == settings.steps and not held),
+      "steps": done,
+      "seconds": round(seconds, 3),
+      "compile_seconds": round(compile_seconds, 3),
+      "steps_per_second": round(done / seconds, 2) if done else None,
+      "interrupted": bool(stops),
+    }
+    write_json(folder / "summary.json", result)
+    with new_file(folder / "parameters.npz") as part, part.open("wb") as file:
+      np.savez(file, **parameters(state.params))
+    if records:
+      for name, figure in figures.of_run(records).items():
+        with new_file(folder / name) as part:
+          figure.savefig(part, format="png", dpi=120)
+  return result

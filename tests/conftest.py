@@ -1,0 +1,43 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import jax
+import pytest
+
+hypothesis.settings.register_profile(
+  "grokfax", deadline=None, derandomize=True, max_examples=50, database=None
+)
+hypothesis.settings.load_profile("grokfax")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config):
+  if os.environ.get("GROKFAX_NO_SKIPS"):
+    config.pluginmanager.register(_NoSkips())
+
+
+class _NoSkips:
+  """Turns a skipped test into a failed one: where all data is at hand, nothing may be skipped."""
+
+  @pytest.hookimpl(wrapper=True)
+  def pytest_runtest_makereport(self, item, call):
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+      report.outcome = "failed"
+      report.longrepr = f"{item.nodeid} was skipped, and GROKFAX_NO_SKIPS is set"
+    return report
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+  """The folder with what was recorded of the reference's own training, some 10 MB.
+
+  It is not part of the project; `GROKFAX_REFERENCE` names it where it is at hand.
+  """
+  folder = os.environ.get("GROKFAX_REFERENCE")
+  if not folder:
+    pytest.skip("GROKFAX_REFERENCE does not name the recordings of the reference's training")
+  return Path(folder)
