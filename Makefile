@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow lint clean
+.PHONY: help demo test test-slow test-floor lint clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -15,6 +15,9 @@ test: $(VENV)/dev  ## set up, then run all tests but the slow ones
 
 test-slow: $(VENV)/dev  ## the slow tests
 	$(RUN) -m pytest -m slow
+
+test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
+	$(VENV)-floor/bin/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/dev  ## format, lint and type check
 	$(RUN) -m ruff format --check .
@@ -32,5 +35,10 @@ $(VENV)/dev: pyproject.toml | $(VENV)/bin/python
 	$(RUN) -m pip install --disable-pip-version-check -e ".[experiments,dev]"
 	@touch $@ $(VENV)/experiments
 
+$(VENV)-floor/dev: pyproject.toml tests/floor.txt
+	$(PYTHON) -m venv $(VENV)-floor
+	$(VENV)-floor/bin/python -m pip install --disable-pip-version-check -c tests/floor.txt -e ".[experiments,dev]"
+	@touch $@
+
 clean:  ## remove the environment and the caches
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-floor .pytest_cache .ruff_cache .hypothesis

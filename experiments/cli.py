@@ -47,17 +47,17 @@ def _one_line(box: str, prog: str) -> str:
   return f"{message.rstrip('.') or 'the command line is not understood'}. See {prog} --help."
 
 
-def run_main(run: Callable[[], dict[str, Any]]) -> int:
+def run_main(run: Callable[[], dict[str, Any] | None]) -> int:
   """Runs `run`; bad input and a failing disk end in one line on stderr, not in a traceback.
 
   Args:
-    run: gives a summary, whose "interrupted" says whether it was ended by a signal.
+    run: may give a summary, whose "interrupted" says whether a signal ended it.
 
   Returns:
     The exit code: 0; 1 for what the machine refused; 2 for bad input; 130 for Ctrl-C.
   """
   try:
-    return 130 if run()["interrupted"] else 0
+    return 130 if (run() or {}).get("interrupted") else 0
   except UsageError as error:
     print(f"error: {error}", file=sys.stderr)
     return 2

@@ -22,7 +22,12 @@ def accumulator_dtype_of(leaf: Any, dtype: jax.typing.DTypeLike | None) -> jnp.d
 
 
 def check_accumulator_dtype(dtype: jax.typing.DTypeLike | None) -> None:
-  if dtype is not None and not jnp.issubdtype(dtype, jnp.inexact):
+  """Raises a `ValueError` unless `dtype` is None or names a floating or complex dtype."""
+  try:
+    allowed = dtype is None or jnp.issubdtype(jnp.dtype(dtype), jnp.inexact)
+  except TypeError:
+    allowed = False
+  if not allowed:
     raise ValueError(f"accumulator_dtype must be None or a floating dtype; got {dtype!r}.")
 
 

@@ -9,6 +9,7 @@ from flax import nnx
 
 import grokfax
 from experiments import methods, modular
+from tests.experiments.tools import with_key_biases
 
 
 def from_torch(recording, part: str):
@@ -52,18 +53,6 @@ def state_like(params, values):
 def largest_difference(ours, theirs):
   pairs = jax.tree.map(lambda a, b: np.abs(a - b).max(), nnx.to_pure_dict(ours), theirs)
   return max(jax.tree.leaves(pairs))
-
-
-def with_key_biases(change, tree):
-  """The tree with `change` made to the biases of the keys, the middle third of qkv/bias."""
-
-  def leaf(path, values):
-    if "qkv/bias" not in jax.tree_util.keystr(path, simple=True, separator="/"):
-      return values
-    q, k, v = jnp.split(jnp.asarray(values), 3)
-    return jnp.concatenate([q, change(k), v])
-
-  return jax.tree_util.tree_map_with_path(leaf, tree)
 
 
 def test_key_biases_change_nothing():

@@ -1,0 +1,215 @@
+"""Tables and pictures of many runs, always from their logs.
+
+    python -m experiments.report experiments/results/modular
+
+reads every run in a folder and writes `table.md` and `curves.png` there: for each
+setting how many seeds, when validation accuracy first reached 95 %, whether that
+was sustained, and how often it fell under 95 % again. A run that did not get there
+is counted, and stands behind all others in the median.
+"""
+
+import dataclasses
+import json
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments import cli, figures, methods
+from experiments.cli import UsageError
+from experiments.runs import new_file
+from experiments.summary import GENERALIZED, Record, first_step, summarise
+
+OPERATIONS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """One seed of one setting."""
+
+  setting: str
+  source: str
+  seed: int
+  records: list[Record]
+
+
+def read_log(path: Path) -> list[Record]:
+  """The records of a log; a last line that was torn by a crash is left out."""
+  records = []
+  for line in path.read_text().splitlines():
+    try:
+      records.append(json.loads(line))
+    except json.JSONDecodeError:
+      break
+  return records
+
+
+def _setting(settings: dict[str, Any]) -> str:
+  """The method and operation, and what differs from the method's own settings."""
+  defaults = {**methods.METHODS[settings["method"]].defaults, "p": 97, "train_fraction": 0.5}
+  changed = [f"{k} {settings[k]}" for k, v in defaults.items() if settings[k] != v]
+  return ", ".join([f"{settings['method']} {settings['operation']}", *changed])
+
+
+def read_runs(folder: Path) -> list[Run]:
+  """Every run in a folder's folders, by setting and seed.
+
+  Raises:
+    UsageError: if there is none.
+  """
+  runs = []
+  for file in sorted(folder.glob("*/settings.json")):
+    settings = json.loads(file.read_text())
+    log = file.parent / "metrics.jsonl"
+    if log.exists():
+      runs.append(Run(_setting(settings), "grokfax", settings["seed"], read_log(log)))
+  if not runs:
+    raise UsageError(f"{folder} has no runs: name a folder whose folders hold settings.json.")
+  return sorted(runs, key=lambda run: (run.setting, run.seed))
+
+
+def read_reference(file: Path) -> list[Run]:
+  """The recorded curves of the official PyTorch code with the paper's and the fork's settings."""
+  runs = []
+  for curve in json.loads(file.read_text())["runs"]:
+    if curve["filter"] == "ema" and curve["alpha"] != 0.98:
+      continue
+    method = {"ema": "grokfast_ema", "ma": "grokfast_ma", "none": "delayed_compression"}
+    setting = f"{method[curve['filter']]} {OPERATIONS[curve['op']]}"
+    rows = zip(curve["train_acc"], curve["val_acc"], strict=True)
+    records = [
+      {"step": curve["eval_every"] * i, "train_accuracy": train, "val_accuracy": val}
+      for i, (train, val) in enumerate(rows, 1)
+    ]
+    runs.append(Run(setting, "reference", curve["seed"], records))
+  return runs
+
+
+def up_to(records: Sequence[Record], budget: int | None) -> list[Record]:
+  return [r for r in records if budget is None or r["step"] <= budget]
+
+
+def dips(records: Sequence[Record]) -> int | None:
+  """Evaluations under 95 % after the first crossing; None without one."""
+  first = first_step(records, "val_accuracy", GENERALIZED)
+  if first is None:
+    return None
+  return sum(r["step"] > first and not (r["val_accuracy"] or 0) >= GENERALIZED for r in records)
+
+
+def spread(values: Sequence[int | None]) -> str:
+  """Median and range, with those that did not get there counted.
+
+  >>> spread([910, 1340, 920]), spread([910, None, 920]), spread([None, None, 900])
+  ('920 (910 to 1,340)', '920 (910 to -), 1 not', '- (900 to -), 2 not')
+  """
+  numbers = [math.inf if v is None else v for v in values]
+  shown = [
+    "-" if math.isinf(v) else f"{v:,.0f}"
+    for v in (statistics.median_high(numbers), min(numbers), max(numbers))
+  ]
+  missing = sum(v is None for v in values)
+  if missing == len(values):
+    return f"none of {missing}"
+  return f"{shown[0]} ({shown[1]} to {shown[2]})" + (f", {missing} not" if missing else "")
+
+
+def _groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[list[Record]]]:
+  groups: dict[tuple[str, str], list[list[Record]]] = {}
+  for run in runs:
+    groups.setdefault((run.setting, run.source), []).append(run.records)
+  return dict(sorted(groups.items()))
+
+
+def table(runs: Sequence[Run], budget: int | None = None) -> str:
+  """A Markdown table, a row for each setting and source.
+
+  Args:
+    runs: of any settings.
+    budget: leave out what comes after this step.
+  """
+  header = ("setting", "of", "seeds", "99 % training", "95 % validation", "sustained", "dips")
+  rows = [header, ("---",) * len(header)]
+  for (setting, source), logs in _groups(runs).items():
+    logs = [up_to(records, budget) for records in logs]
+    summaries = [summarise(records, full_budget=True) for records in logs]
+    columns = [
+      spread([summary[name] for summary in summaries])
+      for name in ("train_99_step", "val_95_step", "val_95_sustained_step")
+    ]
+    rows.append((setting, source, str(len(logs)), *columns, spread([dips(r) for r in logs])))
+  return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def draw(runs: Sequence[Run]) -> Figure:
+  """Median and range over the seeds of both accuracies against log steps, a panel a setting."""
+  ours = {s: logs for (s, source), logs in _groups(runs).items() if source == "grokfax"}
+  theirs = {s: logs for (s, source), logs in _groups(runs).items() if source == "reference"}
+  figure = Figure(figsize=(4 * len(ours), 3.4), layout="constrained")
+  panels = figure.subplots(1, len(ours), sharey=True, squeeze=False)[0]
+  for axes, (setting, logs) in zip(panels, ours.items(), strict=True):
+    _band(axes, logs, "train_accuracy", "training", "C0")
+    _band(axes, logs, "val_accuracy", "validation", "C1")
+    if setting in theirs:
+      steps, values = _columns(theirs[setting], "val_accuracy")
+      label = f"validation, reference (n = {len(values)})"
+      axes.plot(steps, np.median(values, 0), color="black", linewidth=0.8, label=label)
+    axes.set(xscale="log", xlabel="optimization steps", title=f"{setting}, n = {len(logs)}")
+    axes.axhline(GENERALIZED, color="grey", linewidth=0.8, linestyle=":")
+    axes.grid(alpha=0.2)
+  panels[0].set(ylabel="accuracy: median and range", ylim=(-0.02, 1.02))
+  panels[0].legend(fontsize="small")
+  return figure
+
+
+def _columns(logs: list[list[Record]], name: str) -> tuple[list[float], np.ndarray]:
+  """Steps, and one row of values a run, to the end of the shortest."""
+  length = min(map(len, logs))
+  values = np.array([figures.column(records[:length], name) for records in logs])
+  return figures.column(logs[0][:length], "step"), values
+
+
+def _band(axes: Any, logs: list[list[Record]], name: str, label: str, color: str) -> None:
+  steps, values = _columns(logs, name)
+  axes.plot(steps, np.median(values, 0), color=color, label=label)
+  axes.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """Tables and pictures of many runs, from their logs."""
+
+  folder: Path
+  """whose folders are the runs"""
+  reference: Path | None = Path(__file__).parent / "results" / "reference_curves.json"
+  """recorded curves of the official code, beside ours where the settings are the same"""
+  budget: int | None = None
+  """leave out what comes after this step"""
+
+
+def run(settings: Settings) -> None:
+  runs = read_runs(settings.folder)
+  if settings.reference:
+    known = {run.setting for run in runs}
+    runs += [run for run in read_reference(settings.reference) if run.setting in known]
+  text = table(runs, settings.budget)
+  print(text, end="")
+  with new_file(settings.folder / "table.md") as part:
+    part.write_text(text)
+  with new_file(settings.folder / "curves.png") as part:
+    draw(runs).savefig(part, format="png", dpi=100)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """The command line; returns the exit code."""
+  prog = "python -m experiments.report"
+  return cli.run_main(lambda: run(cli.parse(Settings, argv, prog)))
+
+
+if __name__ == "__main__":
+  sys.exit(main())

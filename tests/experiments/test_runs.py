@@ -1,0 +1,223 @@
+"""Runs as a user starts them: what is written, what is refused, what a stop leaves."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import methods, modular, runs
+from experiments.progress import Progress
+
+SMALL = ["--p", "7", "--batch-size", "8"]
+ROOT = Path(__file__).parents[2]
+
+
+def lines_of(path):
+  return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("operation", ["add", "sub", "mul", "div"])
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_smoke(method, operation, tmp_path, capsys):
+  out = tmp_path / "run"
+  arguments = ["--method", method, "--operation", operation, "--steps", "11", "--out", str(out)]
+  assert modular.main([*SMALL, *arguments]) == 0
+  assert {path.name for path in out.iterdir()} == set(runs.FILES)
+
+  settings = json.loads((out / "settings.json").read_text())
+  assert (settings["method"], settings["operation"]) == (method, operation)
+  assert settings["weight_decay"] is not None
+  records = lines_of(out / "metrics.jsonl")
+  assert [record["step"] for record in records] == [3, 6, 9, 11]
+  summary = json.loads((out / "summary.json").read_text())
+  assert summary["steps"] == 11
+  for name in ("train_99_step", "val_95_step", "val_95_sustained_step", "held_steps"):
+    assert summary[name] is None
+  for name in ("seconds", "compile_seconds", "steps_per_second"):
+    assert summary[name] > 0
+  environment = json.loads((out / "environment.json").read_text())
+  assert {"jax", "optax", "flax", "grokfax"} <= set(environment["packages"])
+  assert environment["devices"]
+  with np.load(out / "parameters.npz") as parameters:
+    assert sum(a.size for a in parameters.values()) == 128 * (9 + 5 + 9) + 2 * 198_272 + 256
+    assert "blocks/layers/0/qkv/kernel" in parameters
+  for name in ("accuracy.png", "loss.png"):
+    assert (out / name).read_bytes().startswith(b"\x89PNG")
+
+  text = capsys.readouterr().out
+  assert str(out / "accuracy.png") in text
+  assert method in text
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(tmp_path):
+  logs = []
+  for i, seed in enumerate((3, 3, 4)):
+    out = tmp_path / str(i)
+    assert modular.main([*SMALL, "--steps", "6", "--seed", str(seed), "--out", str(out)]) == 0
+    records = lines_of(out / "metrics.jsonl")
+    logs.append([{**record, "seconds": None} for record in records])
+  assert logs[0] == logs[1] != logs[2]
+
+
+def test_it_learns_and_stops_when_held(tmp_path):
+  """p = 5, trained on nearly all: validation is soon right, and the run ends early."""
+  out = tmp_path / "run"
+  arguments = ["--method", "baseline", "--operation", "add", "--p", "5", "--train-fraction", "0.8"]
+  arguments += ["--batch-size", "16", "--steps", "3000", "--stop-when-held", "50"]
+  assert modular.main([*arguments, "--weight-decay", "0.01", "--out", str(out)]) == 0
+  summary = json.loads((out / "summary.json").read_text())
+  assert summary["train_99_step"] is not None
+  if summary["steps"] < 3000:
+    assert summary["held_steps"] >= 50
+    assert summary["val_95_step"] <= summary["steps"] - 50
+    assert summary["val_95_sustained_step"] is None
+
+
+BAD = {
+  "method": (["--method", "sgd"], "invalid choice 'sgd' for argument '--method'. Expected one of"),
+  "operation": (["--operation", "pow"], "invalid choice 'pow'"),
+  "flag": (["--frob", "3"], "--frob"),
+  "number": (["--p", "seven"], "--p"),
+  "missing": (["--alpha"], "--alpha"),
+  "composite": (["--operation", "div", "--p", "15"], "needs a prime --p; 15 is not prime"),
+  "fraction": (["--train-fraction", "1.5"], "--train-fraction must be between 0 and 1; got 1.5"),
+  "batch": (["--batch-size", "9999"], "--batch-size must be from 1 to the 4,656 training pairs"),
+  "range": (["--alpha", "1.5"], "--alpha must be in [0, 1); got 1.5"),
+  "foreign": (["--method", "baseline", "--lamb", "2"], "baseline has no --lamb"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path, capsys):
+  out = tmp_path / "run"
+  assert modular.main([*arguments, "--out", str(out)]) == 2
+  captured = capsys.readouterr()
+  assert captured.out == ""
+  assert captured.err.startswith("error: ")
+  assert message in captured.err
+  assert captured.err.count("\n") == 1
+  assert not out.exists()
+
+
+def test_bad_input_as_a_process():
+  command = [sys.executable, "-m", "experiments.modular", "--method", "nonsense"]
+  done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+  assert done.returncode == 2
+  assert done.stderr.count("\n") == 1
+
+
+def test_another_run_in_the_folder_is_left_alone(tmp_path, capsys):
+  out = tmp_path / "run"
+  arguments = [*SMALL, "--steps", "3", "--out", str(out)]
+  assert modular.main(arguments) == 0
+  before = {path.name: path.read_bytes() for path in out.iterdir()}
+  capsys.readouterr()
+  assert modular.main(arguments) == 2
+  assert "holds another run" in capsys.readouterr().err
+  assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path):
+  (tmp_path / "notes.txt").write_text("mine")
+  assert modular.main([*SMALL, "--steps", "3", "--out", str(tmp_path)]) == 0
+  assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("where", ["a file", "under a file", "no permission"])
+def test_a_folder_that_cannot_be_written(where, tmp_path, capsys):
+  file = tmp_path / "file"
+  file.write_text("mine")
+  out = {"a file": file, "under a file": file / "run", "no permission": Path("/proc/run")}[where]
+  assert modular.main([*SMALL, "--steps", "3", "--out", str(out)]) == 2
+  error = capsys.readouterr().err
+  assert error.startswith(f"error: --out {out} ")
+  assert error.count("\n") == 1
+  assert file.read_text() == "mine"
+
+
+def test_without_out_each_run_gets_a_new_folder(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  for _ in range(2):
+    assert modular.main([*SMALL, "--steps", "3"]) == 0
+  names = {path.name for path in (tmp_path / "runs").iterdir()}
+  assert names == {"modular-mul-grokfast_ema-0", "modular-mul-grokfast_ema-0-2"}
+
+
+def start(out, *arguments, **options):
+  command = [sys.executable, "-m", "experiments.modular", *SMALL, "--out", str(out), *arguments]
+  return subprocess.Popen(
+    command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+  )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_keeps_what_there_is_and_says_where(number, tmp_path):
+  out = tmp_path / "run"
+  process = start(out, "--steps", "1000000")
+  log = out / "metrics.jsonl"
+  deadline = time.monotonic() + 120
+  while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
+    time.sleep(0.1)
+  process.send_signal(number)
+  text, errors = process.communicate(timeout=60)
+  assert process.returncode == 130
+  assert "Traceback" not in errors
+  assert str(out) in text
+  summary = json.loads((out / "summary.json").read_text())
+  records = lines_of(log)
+  assert summary["interrupted"]
+  assert summary["steps"] == records[-1]["step"] < 1_000_000
+  assert f"stopped at step {summary['steps']:,}" in text
+  assert {path.name for path in out.iterdir()} == set(runs.FILES)
+
+
+def test_a_full_disk_is_one_line_and_leaves_whole_files(tmp_path):
+  """Files may have 4 KB here: the log is the first that does not fit."""
+  out = tmp_path / "run"
+
+  def limit():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+  environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+  process = start(out, "--steps", "1000000", preexec_fn=limit, env=environment)
+  _, errors = process.communicate(timeout=120)
+  assert process.returncode == 1
+  last = errors.strip().splitlines()[-1]
+  assert last.startswith("error: ")
+  assert "could not write" in last
+  assert "metrics.jsonl" in last
+  assert "Traceback" not in errors
+  assert json.loads((out / "settings.json").read_text())
+  whole = (out / "metrics.jsonl").read_text().splitlines()[:-1]
+  assert [json.loads(line)["step"] for line in whole] == [3 * i for i in range(1, len(whole) + 1)]
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+  path = tmp_path / "file"
+
+  def write_half():
+    with runs.new_file(path) as part:
+      part.write_text("half")
+      raise OSError(28, "No space left on device")
+
+  with pytest.raises(OSError, match=r"could not write: No space left on device.*file"):
+    write_half()
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_elsewhere_than_on_a_terminal(capsys, monkeypatch):
+  monkeypatch.setattr(Progress, "SECONDS_BETWEEN_LINES", 0.0)
+  record = {"train_loss": 0.5, "val_loss": None, "train_accuracy": 0.991, "val_accuracy": 0.5}
+  with Progress(100) as progress:
+    for step in (50, 100):
+      progress.update({"step": step, **record})
+  first = capsys.readouterr().out.splitlines()[0]
+  assert first.startswith("step 50 of 100: loss 0.5 / nan, accuracy 99.1% / 50.0%; ")
+  assert first.endswith(" s left")

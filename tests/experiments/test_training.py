@@ -1,0 +1,152 @@
+"""Training as a pure function: against a plain loop, under vmap, lowered, compiled."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from experiments import methods, modular, training
+from tests.experiments.tools import with_key_biases
+from tests.helpers import copies_and_scatters, temporary_bytes
+
+SETTINGS = {"p": 7, "batch_size": 8, "learning_rate": 3e-3}  # 21 of 42 rows: batches of 8, 8, 5
+
+
+@functools.cache
+def parts(**settings):
+  settings = modular.resolve(modular.Settings(**SETTINGS, **settings))
+  rows = modular.table(settings.operation, settings.p)
+  split = modular.split_rows(jax.random.key(1), rows, modular.train_count(settings))
+  train = modular.make(settings)
+  run = jax.jit(train.run, static_argnames="room")
+  return settings, train, run, split, methods.hyperparameters(settings)
+
+
+def close(a, b, tolerance=2e-5):
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance), a, b)
+
+
+@pytest.mark.parametrize("method", ["grokfast_ema", "delayed_compression"])
+def test_against_a_plain_loop(method):
+  """Python loops, true partial batches, no padding; the order of the rows is read off."""
+  own = {"threshold": 0.2} if method == "delayed_compression" else {}
+  settings, train, run, split, numbers = parts(method=method, **own)
+  state = train.start(jax.random.key(0), numbers)
+  after, evaluations = run(state, split, numbers, 4, 3, room=5)
+
+  task = modular.task(settings.p)
+  optimizer = methods.make_optimizer(settings, numbers)
+
+  @jax.jit
+  def step(params, opt_state, rows):
+    def objective(params):
+      losses, hits = task.score(params, rows)
+      return losses.mean(), hits.mean()
+
+    (loss, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params)
+    updates, opt_state = optimizer.update(grads, opt_state, params, train_accuracy=accuracy)
+    return optax.apply_updates(params, updates), opt_state, loss, accuracy
+
+  params, opt_state, key = state.params, state.opt_state, state.key
+  for epoch in range(4):
+    shuffle, key = jax.random.split(key)
+    order = np.asarray(jax.random.permutation(shuffle, 21))
+    sums = np.zeros(2)
+    for batch in (order[:8], order[8:16], order[16:]):
+      rows = tuple(column[batch] for column in split.train)
+      params, opt_state, loss, accuracy = step(params, opt_state, rows)
+      sums += len(batch) * np.asarray([loss, accuracy])
+    losses, hits = task.score(params, split.validation)
+    expected = [3 * (epoch + 1), *(sums / 21), losses.mean(), hits.mean()]
+    close([float(column[epoch]) for column in evaluations], expected)
+  close(*(with_key_biases(jnp.zeros_like, p) for p in (after.params, params)))
+  assert int(after.step) == 12
+
+
+def test_a_run_in_pieces_is_the_whole_run():
+  """Chunks, and a last epoch cut short, come from one program."""
+  _, train, run, split, numbers = parts(method="grokfast_ma", window_size=4)
+  start = train.start(jax.random.key(0), numbers)
+  whole, evaluations = run(start, split, numbers, 5, 3, room=5)
+  state, first = run(start, split, numbers, 2, 3, room=5)
+  state, second = run(state, split, numbers, 3, 3, room=5)
+  close(state.params, whole.params)
+  close(np.concatenate([first.val_loss[:2], second.val_loss[:3]]), evaluations.val_loss)
+  assert run._cache_size() == 1
+  cut, evaluations = run(start, split, numbers, 1, 2, room=5)
+  assert int(cut.step) == 2
+  assert evaluations.step.tolist() == [2, 0, 0, 0, 0]
+
+
+def test_vmap_over_seeds_and_hyperparameters():
+  """A member's curve is that of its run alone."""
+  _, train, run, split, numbers = parts(method="grokfast_ema")
+  keys = jax.random.split(jax.random.key(3), 3)
+  many = {**numbers, "lamb": jnp.asarray([0.0, 1.0, 4.0])}
+  axes = ({name: 0 if name == "lamb" else None for name in many},)
+
+  def whole(numbers, key):
+    return run(train.start(key, numbers), split, numbers, 3, 3, room=3)
+
+  together = jax.jit(jax.vmap(whole, in_axes=(*axes, 0)))(many, keys)
+  for i, key in enumerate(keys):
+    alone = whole({**numbers, "lamb": many["lamb"][i]}, key)
+    close(jax.tree.map(lambda leaf: leaf[i], together[1]), alone[1], 1e-4)  # noqa: B023
+
+
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_the_whole_training_lowers_for(platform, method):
+  _, train, _, split, numbers = parts(method=method)
+
+  def whole(key, split, numbers):
+    return train.run(train.start(key, numbers), split, numbers, 2, 3, room=2)
+
+  exported = jax.export.export(jax.jit(whole), platforms=[platform])(
+    jax.random.key(0), split, numbers
+  )
+  assert exported.platforms == (platform,)
+
+
+@pytest.mark.parametrize("members", [None, 2])
+def test_the_ring_stays_in_place_in_training(members):
+  """In the loops of the whole training, donated; and in a population's under vmap."""
+  _, train, _, split, numbers = parts(method="grokfast_ma", window_size=50)
+  run = functools.partial(train.run, room=2)
+  keys = jax.random.key(0) if members is None else jax.random.split(jax.random.key(0), members)
+
+  def start(key):
+    return train.start(key, numbers)
+
+  if members is not None:
+    run = jax.vmap(run, in_axes=(0, None, None, None, None))
+    start = jax.vmap(start)
+  state = jax.eval_shape(start, keys)
+  compiled = jax.jit(run, donate_argnums=0).lower(state, split, numbers, 2, 3).compile()
+  prefix = () if members is None else (members,)
+  kernel = (*prefix, 50, 128, 512)
+  assert f"[{','.join(map(str, kernel))}]" in compiled.as_text()
+  assert copies_and_scatters(compiled.as_text(), kernel) == []
+  window = 50 * 4 * sum(leaf.size for leaf in jax.tree.leaves(state.params))
+  assert temporary_bytes(compiled) < window
+
+
+def test_data_is_an_argument_not_a_constant():
+  """Another seed's split must not compile anew."""
+  settings, train, run, split, numbers = parts(method="grokfast_ema")
+  state = train.start(jax.random.key(0), numbers)
+  run(state, split, numbers, 1, 3, room=2)
+  compiled = run._cache_size()
+  rows = modular.table("add", settings.p)
+  other = modular.split_rows(jax.random.key(9), rows, modular.train_count(settings))
+  run(state, other, {**numbers, "alpha": jnp.float32(0.5)}, 1, 3, room=2)
+  assert run._cache_size() == compiled
+
+
+def test_padded_rows_weigh_nothing():
+  index, weights = training._pad(jnp.asarray([4, 2, 7]), 5)
+  assert index.tolist() == [4, 2, 7, 0, 0]
+  assert weights.tolist() == [1, 1, 1, 0, 0]

@@ -1,0 +1,59 @@
+"""Small things that several tests use."""
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def x64():
+  """A context in which JAX computes in float64; its name moved after jax 0.7."""
+  enable_x64 = getattr(jax, "enable_x64", None)
+  if enable_x64 is None:
+    from jax.experimental import enable_x64  # type: ignore
+  return enable_x64(True)
+
+
+def run(tx, gradients, params=None, *, jit=True, **metrics):
+  """The updates and states that `tx` gives for gradients in a row."""
+  params = jax.tree.map(jnp.zeros_like, gradients[0]) if params is None else params
+  update = jax.jit(tx.update) if jit else tx.update
+  state = tx.init(params)
+  updates, states = [], []
+  for i, g in enumerate(gradients):
+    u, state = update(g, state, params, **{name: values[i] for name, values in metrics.items()})
+    updates.append(u)
+    states.append(state)
+  return updates, states
+
+
+def filtered(tx, gradients: np.ndarray) -> np.ndarray:
+  """What a filter makes of a stream: (steps, ...) -> (steps, ...), in one scan."""
+  stream = jnp.asarray(gradients)
+
+  def step(state, g):
+    u, state = tx.update(g, state)
+    return state, u
+
+  return np.asarray(jax.lax.scan(step, tx.init(stream[0]), stream)[1])
+
+
+def avals(tree: Any) -> Any:
+  """Shape, dtype and weak type of each leaf."""
+  return jax.tree.map(lambda a: (a.shape, a.dtype, a.aval.weak_type), tree)
+
+
+def copies_and_scatters(compiled_text: str, shape: tuple[int, ...]) -> list[str]:
+  """The instructions of a compiled program that copy, or scatter into, an array of that shape."""
+  dims = ",".join(map(str, shape))
+  operation = re.compile(rf"= \(?\w+\[{dims}\]\S* (copy|copy-start|scatter)\(")
+  return [line.strip() for line in compiled_text.splitlines() if operation.search(line)]
+
+
+def temporary_bytes(compiled) -> int:
+  """What a compiled program needs beside its arguments and results."""
+  memory = compiled.memory_analysis()
+  assert memory is not None
+  return memory.temp_size_in_bytes

@@ -1,0 +1,112 @@
+"""Bad arguments: a `ValueError` that says what is allowed. Traced ones pass."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import grokfax
+
+BAD = {
+  "alpha too large": (
+    lambda: grokfax.grokfast_ema(alpha=1.0),
+    r"alpha must be a number in \[0, 1\)",
+  ),
+  "alpha negative": (lambda: grokfax.grokfast_ema(alpha=-0.1), r"alpha must be .* \[0, 1\)"),
+  "alpha nan": (lambda: grokfax.grokfast_ema(alpha=float("nan")), r"alpha must be .* \[0, 1\)"),
+  "alpha text": (lambda: grokfax.grokfast_ema(alpha="0.9"), r"alpha must be .* \[0, 1\)"),
+  "alpha none": (lambda: grokfax.grokfast_ema(alpha=None), r"alpha must be .* \[0, 1\)"),
+  "alpha bool": (lambda: grokfax.grokfast_ema(alpha=False), r"alpha must be .* \[0, 1\)"),
+  "alpha array": (
+    lambda: grokfax.grokfast_ema(alpha=jnp.ones(2)),
+    "a scalar array",
+  ),
+  "ema lamb": (lambda: grokfax.grokfast_ema(lamb=-1.0), "lamb must be a finite number >= 0"),
+  "ma lamb": (lambda: grokfax.grokfast_ma(lamb=-1.0), "lamb must be a finite number >= 0"),
+  "ma lamb inf": (lambda: grokfax.grokfast_ma(lamb=float("inf")), "lamb must be a finite number"),
+  "numpy": (lambda: grokfax.grokfast_ema(alpha=np.float32(1.5)), r"alpha must be"),
+  "window zero": (lambda: grokfax.grokfast_ma(0), "window_size must be a Python int >= 1"),
+  "window float": (lambda: grokfax.grokfast_ma(10.0), "window_size must be a Python int >= 1"),
+  "window bool": (lambda: grokfax.grokfast_ma(True), "window_size must be a Python int >= 1"),
+  "window array": (lambda: grokfax.grokfast_ma(jnp.asarray(3)), "static_args"),
+  "window traced": (
+    lambda: jax.jit(lambda w: grokfax.grokfast_ma(w).init(jnp.ones(2)))(3),
+    "static_args",
+  ),
+  "window injected": (
+    lambda: optax.inject_hyperparams(grokfax.grokfast_ma)(window_size=3).init(jnp.ones(2)),
+    "static_args",
+  ),
+  "filter_type": (
+    lambda: grokfax.grokfast_ma(filter_type="median"),
+    "filter_type must be one of 'mean', 'sum'",
+  ),
+  "warmup": (lambda: grokfax.grokfast_ma(warmup="no"), "warmup must be one of True, False"),
+  "accumulator": (
+    lambda: grokfax.grokfast_ema(accumulator_dtype="int32"),
+    "accumulator_dtype must be None or a floating dtype",
+  ),
+  "accumulator word": (
+    lambda: grokfax.grokfast_ma(accumulator_dtype="fp32"),
+    "accumulator_dtype must be None or a floating dtype",
+  ),
+  "coefficient": (lambda: grokfax.frobenius_penalty(-0.1), "coefficient must be .* >= 0"),
+  "threshold text": (
+    lambda: grokfax.delayed_compression(threshold="0.99"),
+    "threshold must be a finite number",
+  ),
+  "threshold nan": (
+    lambda: grokfax.metric_below("loss", float("nan")),
+    "threshold must be a finite number",
+  ),
+  "metric name": (lambda: grokfax.metric_at_least(0.99, 0.5), "name must be"),
+  "from_step": (lambda: grokfax.from_step(-1), "n must be a finite number >= 0"),
+  "ramp": (lambda: grokfax.ramped(grokfax.from_step(1), 0), "steps must be a finite number >= 1"),
+  "start_at": (lambda: grokfax.start_at(-5, 1.0), "step must be a finite number >= 0"),
+  "start_at value": (lambda: grokfax.start_at(5, "1"), "value must be a finite number"),
+  "condition": (lambda: grokfax.gate(optax.identity(), 500), "a condition must be a function"),
+  "named": (lambda: grokfax.grokfast_adamw(1e-3, alpha=2.0), r"alpha must be .* \[0, 1\)"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_argument(call, message):
+  with pytest.raises(ValueError, match=message) as error:
+    call()
+  assert "\n" not in str(error.value)
+
+
+def test_missing_metric():
+  tx = grokfax.delayed_compression()
+  params = jnp.ones(2)
+  with pytest.raises(ValueError, match="'train_accuracy' is missing: call update"):
+    tx.update(params, tx.init(params), params)
+
+
+def test_missing_parameters():
+  tx = grokfax.frobenius_penalty()
+  params = jnp.ones(2)
+  with pytest.raises(ValueError, match=r"call update\(grads, state, params\)"):
+    tx.update(params, tx.init(params))
+
+
+def test_traced_arguments_pass():
+  @jax.jit
+  def build_and_update(v):
+    tx = optax.chain(
+      grokfax.grokfast_ema(v, v),
+      grokfax.grokfast_ma(3, grokfax.start_at(v, v)),
+      grokfax.gate(grokfax.frobenius_penalty(v), grokfax.ramped(grokfax.from_step(v), v)),
+      grokfax.delayed_compression(v, v),
+    )
+    params = jnp.ones(2)
+    return tx.update(params, tx.init(params), params, train_accuracy=v)[0]
+
+  assert jnp.all(jnp.isfinite(build_and_update(0.5)))
+
+
+def test_good_edges_pass():
+  grokfax.grokfast_ema(alpha=0, lamb=0)
+  grokfax.grokfast_ma(np.int64(1), lamb=np.float32(0))
+  grokfax.metric_at_least("accuracy", -1)

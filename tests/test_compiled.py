@@ -1,0 +1,109 @@
+"""What the compiler makes of the moving average: the ring is written in place.
+
+XLA copies a ring that is read before it is written, the whole window at every step. The
+tests look at the compiled program, and at a ring built the wrong way as a control.
+"""
+
+import collections
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import grokfax
+from tests.helpers import copies_and_scatters, temporary_bytes
+
+SHAPE, MEMBERS = (64, 32), 3
+RING_BYTES = 4 * 64 * 32
+
+
+def one_step(tx, window_size):
+  del window_size
+  params = jnp.zeros(SHAPE)
+  return jax.jit(tx.update, donate_argnums=1).lower(params, tx.init(params)).compile()
+
+
+def train(tx):
+  def scan(params, state, data):
+    def step(carry, x):
+      params, state = carry
+      updates, state = tx.update(params * x, state, params)
+      return (params - 0.1 * updates, state), updates.sum()
+
+    return jax.lax.scan(step, (params, state), data)
+
+  return scan
+
+
+def in_a_scan(tx, window_size):
+  params = jnp.zeros(SHAPE)
+  args = (params, tx.init(params), jnp.zeros(3 * window_size))
+  return jax.jit(train(tx), donate_argnums=(0, 1)).lower(*args).compile()
+
+
+def under_vmap(tx, window_size):
+  """Whole runs side by side: the state is born inside, so the window itself is temporary."""
+
+  def run(params, data):
+    (params, state), losses = train(tx)(params, tx.init(params), data)
+    return params, state, losses
+
+  args = (jnp.zeros((MEMBERS, *SHAPE)), jnp.zeros((MEMBERS, 3 * window_size)))
+  return jax.jit(jax.vmap(run)).lower(*args).compile()
+
+
+CONTEXTS = {"jit": (one_step, 1), "scan": (in_a_scan, 1), "vmap": (under_vmap, MEMBERS)}
+
+
+def read_first(window_size):
+  """A ring as one would write it: take the oldest out, then put the new one in its place."""
+
+  def init(params):
+    return (
+      jnp.zeros([], jnp.int32),
+      jnp.zeros((window_size, *params.shape)),
+      jnp.zeros_like(params),
+    )
+
+  def update(g, state, params=None):
+    del params
+    slot, ring, total = state
+    total = total + g - ring[slot]
+    ring = jax.lax.dynamic_update_index_in_dim(ring, g, slot, 0)
+    return g + total, ((slot + 1) % window_size, ring, total)
+
+  return collections.namedtuple("Transformation", "init update")(init, update)
+
+
+@pytest.mark.parametrize("window_size", [10, 100])
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_the_ring_is_written_in_place(context, window_size):
+  build, members = CONTEXTS[context]
+  compiled = build(grokfax.grokfast_ma(window_size), window_size)
+  shape = (window_size, *SHAPE) if members == 1 else (members, window_size, *SHAPE)
+  assert f"[{','.join(map(str, shape))}]" in compiled.as_text()
+  assert copies_and_scatters(compiled.as_text(), shape) == []
+
+  # A window in all under vmap, where no state comes from outside; else none but parts of one.
+  windows = (context == "vmap") + 0.999
+  memory = temporary_bytes(compiled)
+  if window_size == 100:
+    assert memory < windows * members * window_size * RING_BYTES
+
+
+def test_the_control_is_caught():
+  compiled = one_step(read_first(100), 100)
+  assert copies_and_scatters(compiled.as_text(), (100, *SHAPE)) != []
+  assert temporary_bytes(compiled) >= 100 * RING_BYTES
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_step_is_the_same_program_at_any_window(context):
+  build, _ = CONTEXTS[context]
+
+  def operations(window_size):
+    text = build(grokfax.grokfast_ma(window_size), window_size).as_text()
+    return collections.Counter(re.findall(r"= \S+ ([a-z-]+)\(", text))
+
+  assert operations(10) == operations(1000)

@@ -1,0 +1,223 @@
+"""What every transformation must honour, for every case in the table."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import grokfax
+from tests.cases import CASES, Case
+from tests.helpers import avals, run, x64
+
+STEPS = 8
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def case(request) -> Case:
+  return request.param
+
+
+def metrics_of(case: Case, steps: int = STEPS):
+  values = jnp.asarray(np.tile([0.2, 0.9, 0.4, 0.7], -(-steps // 4))[:steps], jnp.float32)
+  return dict.fromkeys(case.metrics, values)
+
+
+def at(metrics, i):
+  return {name: values[i] for name, values in metrics.items()}
+
+
+def tree_of(shape_of_leaf, dtype=jnp.float32):
+  return {
+    "layer": {"kernel": shape_of_leaf((3, 2), dtype), "bias": shape_of_leaf((2,), dtype)},
+    "scale": shape_of_leaf((), dtype),
+    "nothing": shape_of_leaf((0, 4), dtype),
+  }
+
+
+def make_params(dtype=jnp.float32):
+  return tree_of(lambda shape, dtype: jnp.full(shape, 0.5, dtype), dtype)
+
+
+def make_gradients(dtype=jnp.float32, steps: int = STEPS):
+  rng = np.random.default_rng(0)
+
+  def leaf(shape, dtype):
+    value = rng.normal(size=shape)
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+      value = value + 1j * rng.normal(size=shape)
+    return jnp.asarray(value, dtype)
+
+  return [tree_of(leaf, dtype) for _ in range(steps)]
+
+
+def run_case(case, gradients, params):
+  return run(case.make(), gradients, params, **metrics_of(case, len(gradients)))
+
+
+def assert_close(ours, theirs, tolerance=1e-6):
+  for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_is_a_transformation_with_extra_arguments(case):
+  tx = case.make()
+  assert isinstance(tx, optax.GradientTransformationExtraArgs)
+  params = make_params()
+  state = tx.init(params)
+  assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(state))
+  tx.update(params, state, params, another_metric=1.0, **at(metrics_of(case), 0))
+
+
+def test_state_is_a_fixed_point(case):
+  """In shape, dtype and weak type: no second compilation, legal as a scan's carry."""
+  params, metrics = make_params(), metrics_of(case)
+  _, states = run_case(case, make_gradients(), params)
+  initial = case.make().init(params)
+  for state in states:
+    assert avals(state) == avals(initial)
+    assert jax.tree.structure(state) == jax.tree.structure(initial)
+  update = jax.jit(case.make().update)
+  state = initial
+  for i, g in enumerate(make_gradients()):
+    _, state = update(g, state, params, **at(metrics, i))
+  assert update._cache_size() == 1
+
+
+def test_scan_and_jit_give_what_plain_calls_give(case):
+  tx, params, metrics = case.make(), make_params(), metrics_of(case)
+  gradients = make_gradients()
+  plain, states = run_case(case, gradients, params)
+  stacked = jax.tree.map(lambda *g: jnp.stack(g), *gradients)
+
+  def step(state, g_and_metrics):
+    g, metrics = g_and_metrics
+    u, state = tx.update(g, state, params, **metrics)
+    return state, u
+
+  last, scanned = jax.lax.scan(step, tx.init(params), (stacked, metrics))
+  assert_close(scanned, jax.tree.map(lambda *u: jnp.stack(u), *plain))
+  assert_close(last, states[-1])
+
+
+def test_vmap_gives_each_member_its_own_result(case):
+  """Members differ in gradients and metrics, so in what their gates decide."""
+  tx, params = case.make(), make_params()
+  members = [make_gradients(), [jax.tree.map(jnp.negative, g) for g in make_gradients()][::-1]]
+  metrics = [metrics_of(case), {n: v[::-1] for n, v in metrics_of(case).items()}]
+
+  def train(gradients, metrics):
+    def step(state, g_and_metrics):
+      u, state = tx.update(g_and_metrics[0], state, params, **g_and_metrics[1])
+      return state, u
+
+    return jax.lax.scan(step, tx.init(params), (gradients, metrics))[1]
+
+  stacked = [jax.tree.map(lambda *g: jnp.stack(g), *gs) for gs in members]
+  together = jax.vmap(train)(
+    jax.tree.map(lambda *m: jnp.stack(m), *stacked), jax.tree.map(lambda *m: jnp.stack(m), *metrics)
+  )
+  for i in range(2):
+    assert_close(jax.tree.map(lambda u: u[i], together), train(stacked[i], metrics[i]))  # noqa: B023
+
+
+def test_init_is_a_pure_tree_map(case):
+  tx, params = case.make(), make_params()
+  concrete = tx.init(params)
+  abstract = jax.eval_shape(tx.init, params)
+  assert jax.tree.structure(abstract) == jax.tree.structure(concrete)
+  shapes = tree_of(jax.ShapeDtypeStruct)
+  assert avals(tx.init(shapes)) == avals(concrete)
+  tx.init(None)
+  for empty in ({}, (), {"a": None}, {"a": optax.MaskedNode()}):
+    state = tx.init(empty)
+    updates, _ = tx.update(empty, state, empty, **at(metrics_of(case), 0))
+    assert jax.tree.structure(updates) == jax.tree.structure(empty)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.bears_none])
+def test_a_missing_gradient_leaves_the_rest_alone(name):
+  case, params, gradients = CASES[name], make_params(), make_gradients()
+  whole, _ = run_case(case, gradients, params)
+  holey, states = run_case(case, [{**g, "scale": None} for g in gradients], params)
+  for u, v in zip(holey, whole, strict=True):
+    assert u["scale"] is None
+    assert_close(u["layer"], v["layer"])
+  assert avals(states[-1]) == avals(case.make().init(params))
+
+
+def test_state_may_be_donated(case):
+  """No buffer twice in the state, and none that is a parameter."""
+  tx, params, metrics = case.make(), make_params(), metrics_of(case)
+  update = jax.jit(tx.update, donate_argnums=1)
+  state, updates = jax.jit(tx.init)(params), None
+  for i, g in enumerate(make_gradients()):
+    pointers = [
+      leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((state, params)) if leaf.size
+    ]
+    assert len(set(pointers)) == len(pointers)
+    updates, state = update(g, state, params, **at(metrics, i))
+  plain, _ = run_case(case, make_gradients(), params)
+  assert_close(updates, plain[-1])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64", "float64"])
+def test_updates_keep_the_dtype_of_the_gradients(case, dtype):
+  with x64():
+    params, gradients = make_params(jnp.dtype(dtype)), make_gradients(jnp.dtype(dtype))
+    updates, states = run_case(case, gradients, params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(updates)} == {jnp.dtype(dtype)}
+    assert avals(states[-1]) == avals(case.make().init(params))
+
+
+def test_lowers_for_accelerators(case):
+  tx, params = case.make(), make_params()
+  args = (params, tx.init(params), params)
+  function = jax.jit(lambda g, s, p, m: tx.update(g, s, p, **m))
+  for platform in ("tpu", "cuda"):
+    exported = jax.export.export(function, platforms=[platform])(*args, at(metrics_of(case), 0))
+    assert exported.platforms == (platform,)
+
+
+def test_composes_with_optax(case):
+  """chain, masked, partition, MultiSteps, apply_if_finite: each against the bare result."""
+  params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
+  bare, _ = run_case(case, gradients, params)
+  every = jax.tree.map(lambda _: True, params)
+  wrapped = {
+    "chain": optax.chain(optax.identity(), case.make(), optax.identity()),
+    "masked": optax.masked(case.make(), every),
+    "partition": optax.partition({"all": case.make()}, jax.tree.map(lambda _: "all", params)),
+    "apply_if_finite": optax.apply_if_finite(case.make(), 3),
+    "conditionally_transform": optax.conditionally_transform(
+      case.make(), lambda step, **_: step >= 0, forward_extra_args=True
+    ),
+  }
+  for tx in wrapped.values():
+    updates, _ = run(tx, gradients, params, **metrics)
+    assert_close(updates, bare)
+
+  # Two micro-batches a step: a transformation sees their mean, and the metric of the second.
+  mini = optax.MultiSteps(case.make(), 2).gradient_transformation()
+  doubled = [g for g in gradients for _ in range(2)]
+  updates, _ = run(mini, doubled, params, **{n: jnp.repeat(v, 2) for n, v in metrics.items()})
+  assert_close(updates[1::2], bare)
+
+
+def test_tree_utilities_find_their_way(case):
+  """`optax.tree.map_params` touches what is shaped like a parameter, and nothing else."""
+  tx, params = case.make(), make_params()
+  state = tx.init(params)
+  marked = optax.tree.map_params(tx, lambda s: jnp.full_like(s, 7), state)
+  steps = [leaf for leaf in jax.tree.leaves(marked) if leaf.shape == () and leaf.dtype == jnp.int32]
+  assert all(step == 0 for step in steps)
+  assert jax.tree.structure(marked) == jax.tree.structure(state)
+
+
+def test_states_can_be_told_apart_in_a_chain():
+  tx = optax.chain(
+    grokfax.grokfast_ema(), grokfax.delayed_compression(), optax.adam(optax.constant_schedule(0.1))
+  )
+  state = tx.init(make_params())
+  for name in ("filter_step", "slow_gradient", "gate_step", "penalty_step", "mu"):
+    optax.tree.get(state, name)  # raises a KeyError where a name stands twice

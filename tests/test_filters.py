@@ -1,0 +1,170 @@
+"""What is the filters' own; the rest is in the contract and the recordings."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import grokfax
+from tests.helpers import filtered, run, x64
+
+
+def direct_ma(g, window_size, lamb, filter_type, warmup):
+  """The definition, in float64: the sum over each window, taken anew each time."""
+  out = np.array(g, np.float64)
+  for t in range(len(g)):
+    window = np.asarray(g[max(0, t - window_size + 1) : t + 1], np.float64)
+    if warmup and len(window) < window_size:
+      continue
+    slow = window.sum(0) if filter_type == "sum" else window.mean(0)
+    out[t] += lamb * slow
+  return out
+
+
+@settings(max_examples=25)
+@given(
+  seed=st.integers(0, 2**32 - 1),
+  window_size=st.integers(1, 12),
+  lamb=st.floats(0, 10),
+  filter_type=st.sampled_from(["mean", "sum"]),
+  warmup=st.booleans(),
+)
+def test_ma_is_the_direct_average(seed, window_size, lamb, filter_type, warmup):
+  g = np.random.default_rng(seed).normal(size=(40, 2))
+  with x64():
+    tx = grokfax.grokfast_ma(window_size, lamb, filter_type=filter_type, warmup=warmup)
+    ours = filtered(tx, g)
+  theirs = direct_ma(g, window_size, lamb, filter_type, warmup)
+  np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * (1 + lamb * window_size))
+
+
+@given(seed=st.integers(0, 2**32 - 1), alpha=st.floats(0, 0.999), lamb=st.floats(0, 10))
+def test_ema_is_the_recursion(seed, alpha, lamb):
+  g = np.random.default_rng(seed).normal(size=(30, 2))
+  with x64():
+    ours = filtered(grokfax.grokfast_ema(alpha, lamb), g)
+  mu = g[0]
+  for t in range(len(g)):
+    mu = alpha * mu + (1 - alpha) * g[t]
+    np.testing.assert_allclose(ours[t], g[t] + lamb * mu, rtol=0, atol=1e-11)
+
+
+def test_ma_does_not_drift():
+  """100,000 steps in float32, gradients falling from 1 to 1e-8: 1e-5 of the window's mean |g|."""
+  steps, window_size, lamb = 100_000, 100, 1e3
+  scale = np.logspace(0, -8, steps)[:, None]
+  g = (np.random.default_rng(0).normal(size=(steps, 4)) * scale).astype(np.float32)
+  ours = (filtered(grokfax.grokfast_ma(window_size, lamb), g).astype(np.float64) - g) / lamb
+
+  windows = np.lib.stride_tricks.sliding_window_view(g.astype(np.float64), window_size, axis=0)
+  error = np.abs(ours[window_size - 1 :] - windows.mean(-1))
+  assert np.all(error <= 1e-5 * np.abs(windows).mean(-1))
+
+
+@settings(max_examples=20)
+@given(bad_step=st.integers(0, 25), window_size=st.integers(1, 8))
+def test_a_nan_is_gone_two_windows_later(bad_step, window_size):
+  g = np.random.default_rng(bad_step).normal(size=(60, 3)).astype(np.float32)
+  bad = g.copy()
+  bad[bad_step, 0] = np.nan
+  bad[bad_step, 1] = np.inf
+  tx = grokfax.grokfast_ma(window_size)
+
+  def step(state, g):
+    u, state = tx.update(g, state)
+    return state, (u, state)
+
+  _, (clean, _) = jax.lax.scan(step, tx.init(g[0]), jnp.asarray(g))
+  _, (ours, states) = jax.lax.scan(step, tx.init(g[0]), jnp.asarray(bad))
+  gone = bad_step + 2 * window_size
+  assert all(np.isfinite(leaf[gone:]).all() for leaf in jax.tree.leaves(states))
+  np.testing.assert_allclose(ours[gone:], clean[gone:], rtol=1e-5, atol=1e-5)
+  np.testing.assert_array_equal(ours[:bad_step], clean[:bad_step])
+
+
+def test_the_window_holds_raw_gradients():
+  """A port that puts filtered gradients into its queue grows without bound."""
+  tx = grokfax.grokfast_ma(5, lamb=5.0)
+  ours = filtered(tx, np.ones((200, 1), np.float32))
+  np.testing.assert_allclose(ours[4:], 6.0, rtol=1e-6)
+
+
+def test_the_state_does_not_alias_the_first_gradient():
+  """A port whose average is the first gradient itself changes with it, or cannot be donated."""
+  tx = grokfax.grokfast_ema()
+  g = {"w": jnp.ones(1000)}
+  _, state = jax.jit(tx.update)(g, tx.init(g))
+  assert state.slow_gradient["w"].unsafe_buffer_pointer() != g["w"].unsafe_buffer_pointer()
+
+
+def test_alpha_is_the_decay_and_lamb_the_gain():
+  """A port with the two swapped diverges: for a constant gradient the gain is 1 + lamb."""
+  g = np.ones((50, 1), np.float32)
+  np.testing.assert_allclose(filtered(grokfax.grokfast_ema(0.98, 2.0), g), 3.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [grokfax.grokfast_ema, lambda: grokfax.grokfast_ma(10)])
+def test_bfloat16_is_accumulated_in_float32(make):
+  """In bfloat16 an average with alpha .98 stalls at .926 of a constant gradient."""
+  stream = jnp.concatenate([jnp.zeros((10, 1)), jnp.ones((2000, 1))]).astype(jnp.bfloat16)
+  updates, states = jax.jit(lambda: _scan(make(), stream))()
+  assert updates.dtype == jnp.bfloat16
+  sums = states.slow_gradient if hasattr(states, "slow_gradient") else states.recent_sum / 9
+  assert sums.dtype == jnp.float32
+  assert abs(sums[-1, 0] - 1) < 1e-3
+
+
+def _scan(tx, stream):
+  def step(state, g):
+    u, state = tx.update(g, state)
+    return state, (u, state)
+
+  return jax.lax.scan(step, tx.init(stream[0]), stream)[1]
+
+
+def test_accumulator_dtype_is_what_was_asked_for():
+  params = jnp.zeros(3, jnp.bfloat16)
+  assert grokfax.grokfast_ema(accumulator_dtype="bfloat16").init(params).slow_gradient.dtype == (
+    jnp.bfloat16
+  )
+  state = grokfax.grokfast_ma(4).init(params)
+  assert state.window.dtype == jnp.bfloat16
+  assert state.recent_sum.dtype == state.fresh_sum.dtype == jnp.float32
+
+
+def test_schedules_are_functions_of_the_step_counted_from_0():
+  seen = []
+
+  def lamb(step):
+    seen.append(int(step))
+    return 1.0
+
+  run(grokfax.grokfast_ema(0.9, lamb), [jnp.ones(1)] * 3, jit=False)
+  assert seen == [0, 1, 2]
+  g = np.arange(1, 7, dtype=np.float32)[:, None]
+  two_stage = filtered(grokfax.grokfast_ma(2, grokfax.start_at(3, 1.0)), g)
+  whole = filtered(grokfax.grokfast_ma(2, 1.0), g)
+  np.testing.assert_allclose(two_stage, np.concatenate([g[:3], whole[3:]]))
+
+
+def test_hyperparameters_may_be_traced():
+  """In a jitted sweep, and injected; the numbers are those of the plain filter."""
+  g = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+  alphas, lambs = jnp.asarray([0.5, 0.9]), jnp.asarray([1.0, 3.0])
+  swept = jax.jit(
+    jax.vmap(lambda *settings: _scan(grokfax.grokfast_ema(*settings), jnp.asarray(g))[0])
+  )
+  for ours, alpha, lamb in zip(swept(alphas, lambs), (0.5, 0.9), (1.0, 3.0), strict=True):
+    np.testing.assert_allclose(ours, filtered(grokfax.grokfast_ema(alpha, lamb), g), rtol=1e-5)
+
+  injected = optax.inject_hyperparams(grokfax.grokfast_ema)(alpha=0.9, lamb=2.0)
+  np.testing.assert_allclose(
+    filtered(injected, g), filtered(grokfax.grokfast_ema(0.9, 2.0), g), rtol=1e-5
+  )
+  injected = optax.inject_hyperparams(grokfax.grokfast_ma, static_args="window_size")(4, lamb=2.0)
+  np.testing.assert_allclose(
+    filtered(injected, g), filtered(grokfax.grokfast_ma(4, 2.0), g), rtol=1e-5
+  )

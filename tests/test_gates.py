@@ -1,0 +1,73 @@
+"""When a transformation acts."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import grokfax
+from tests.helpers import run
+
+G = [jnp.asarray([float(i), -1.0]) for i in range(1, 7)]
+
+
+def acts(when, **metrics):
+  """At which of six steps a gate with this condition lets `scale(0)` act."""
+  updates, _ = run(grokfax.gate(optax.scale(0.0), when), G, **metrics)
+  return [float(1 - u[0] / g[0]) for u, g in zip(updates, G, strict=True)]
+
+
+ACCURACY = jnp.asarray([0.1, 0.99, 0.5, 0.995, 1.0, 0.2])
+
+
+@pytest.mark.parametrize(
+  ("when", "expected"),
+  [
+    (grokfax.from_step(0), [1, 1, 1, 1, 1, 1]),
+    (grokfax.from_step(2), [0, 0, 1, 1, 1, 1]),
+    (grokfax.metric_at_least("a", 0.99), [0, 1, 0, 1, 1, 0]),
+    (grokfax.metric_below("a", 0.99), [1, 0, 1, 0, 0, 1]),
+    (grokfax.metric_at_least("a", lambda step: 0.4 + 0.1 * step), [0, 1, 0, 1, 1, 0]),
+    (grokfax.latched(grokfax.metric_at_least("a", 0.99)), [0, 1, 1, 1, 1, 1]),
+    (grokfax.ramped(grokfax.from_step(1), 4), [0, 0.25, 0.5, 0.75, 1, 1]),
+    (grokfax.ramped(grokfax.metric_at_least("a", 0.99), 2), [0, 0.5, 0, 0.5, 1, 0]),
+    (grokfax.ramped(grokfax.latched(grokfax.metric_at_least("a", 0.99)), 3),
+     [0, 1 / 3, 2 / 3, 1, 1, 1]),
+    (lambda step, **_: step % 2 == 0, [1, 0, 1, 0, 1, 0]),
+    (lambda step, **_: True, [1, 1, 1, 1, 1, 1]),
+    (lambda step, a, **_: a, [0.1, 0.99, 0.5, 0.995, 1.0, 0.2]),
+  ],
+)  # fmt: skip
+def test_conditions(when, expected):
+  np.testing.assert_allclose(acts(when, a=ACCURACY), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_inner_state_goes_on_while_closed():
+  gated, states = run(grokfax.gate(grokfax.grokfast_ema(0.5), grokfax.from_step(3)), G)
+  open_, always = run(grokfax.grokfast_ema(0.5), G)
+  for i in range(3):
+    np.testing.assert_array_equal(gated[i], G[i])
+  for i in range(3, 6):
+    np.testing.assert_array_equal(gated[i], open_[i])
+  np.testing.assert_array_equal(states[-1].inner_state.slow_gradient, always[-1].slow_gradient)
+
+
+def test_closed_is_the_identity_whatever_inner_gives():
+  nan = optax.stateless(lambda updates, _: jnp.full_like(updates, jnp.nan))
+  for when in (grokfax.from_step(9), grokfax.ramped(grokfax.from_step(9), 3)):
+    updates, _ = run(grokfax.gate(nan, when), G)
+    np.testing.assert_array_equal(np.stack(updates), np.stack(G))
+
+
+def test_open_is_inner_to_the_bit():
+  g = [jnp.asarray([1e8, 1.0])]
+  updates, _ = run(grokfax.gate(optax.scale(1e-8), grokfax.from_step(0)), g)
+  expected, _ = run(optax.scale(1e-8), g)
+  np.testing.assert_array_equal(updates[0], expected[0])
+
+
+def test_start_at():
+  lamb = grokfax.start_at(2, 5.0)
+  assert [float(lamb(i)) for i in range(4)] == [0, 0, 5, 5]
+  scheduled = grokfax.start_at(1, lambda step: 10.0 * step)
+  assert [float(scheduled(i)) for i in range(3)] == [0, 10, 20]

@@ -1,0 +1,100 @@
+"""The Frobenius penalty, and Delayed Compression."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import grokfax
+from tests.helpers import run
+
+PARAMS = {
+  "dense": {"kernel": jnp.asarray([[1.0, -2.0], [3.0, 0.5]]), "bias": jnp.asarray([4.0, 5.0])},
+  "norm": {"scale": jnp.asarray([6.0]), "in_proj_bias": jnp.asarray([7.0])},
+}
+ZEROS = jax.tree.map(jnp.zeros_like, PARAMS)
+
+
+def test_it_is_the_gradient_of_the_penalty():
+  coefficient = 0.3
+
+  def penalty(w):
+    return coefficient * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(w))
+
+  (updates,), _ = run(grokfax.frobenius_penalty(coefficient), [ZEROS], PARAMS)
+  jax.tree.map(np.testing.assert_allclose, updates, jax.grad(penalty)(PARAMS))
+
+
+def test_before_adam_it_is_coupled_weight_decay():
+  """The fork's .01 is an L2 of .02."""
+  g = [jax.tree.map(lambda w, i=i: jnp.sin(w + i), PARAMS) for i in range(5)]
+  ours = optax.chain(grokfax.frobenius_penalty(0.01), optax.adam(0.1))
+  theirs = optax.chain(optax.add_decayed_weights(0.02), optax.adam(0.1))
+  a, b = run(ours, g, PARAMS)[0], run(theirs, g, PARAMS)[0]
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-6), a, b)
+
+
+def test_not_bias():
+  expected = {
+    "dense": {"kernel": True, "bias": False},
+    "norm": {"scale": True, "in_proj_bias": False},
+  }
+  assert grokfax.not_bias(PARAMS) == expected
+  assert grokfax.not_bias({"unbiased": {"w": 1.0}, "list": [1.0, 2.0]}) == {
+    "unbiased": {"w": True},
+    "list": [True, True],
+  }
+  assert grokfax.not_bias(jnp.ones(2)) is True
+
+
+def test_not_bias_on_a_model():
+  state = nnx.state(nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
+  mask = nnx.to_pure_dict(grokfax.not_bias(state))
+  assert mask == {"kernel": True, "bias": False}
+
+
+@pytest.mark.parametrize(
+  ("mask", "penalised"),
+  [
+    (None, {"kernel", "bias", "scale", "in_proj_bias"}),
+    (grokfax.not_bias, {"kernel", "scale"}),
+    ({"dense": True, "norm": False}, {"kernel", "bias"}),
+  ],
+)
+def test_masks(mask, penalised):
+  (updates,), _ = run(grokfax.frobenius_penalty(0.5, mask=mask), [ZEROS], PARAMS)
+  for path, update in jax.tree_util.tree_flatten_with_path(updates)[0]:
+    w = PARAMS[path[0].key][path[1].key]
+    np.testing.assert_allclose(update, w if path[1].key in penalised else jnp.zeros_like(w))
+
+
+@pytest.mark.parametrize(("latch", "expected"), [(False, [0, 1, 0, 1]), (True, [0, 1, 1, 1])])
+def test_delayed_compression_acts_from_the_threshold_on(latch, expected):
+  tx = grokfax.delayed_compression(0.5, 0.99, latch=latch)
+  updates, _ = run(tx, [ZEROS] * 4, PARAMS, train_accuracy=jnp.asarray([0.98, 0.99, 0.5, 1.0]))
+  acted = [float(u["norm"]["scale"][0]) / 6.0 for u in updates]
+  np.testing.assert_allclose(acted, expected)
+
+
+def test_the_metric_may_have_another_name():
+  tx = grokfax.delayed_compression(0.5, 0.9, metric="probe_accuracy")
+  (update,), _ = run(tx, [ZEROS], PARAMS, probe_accuracy=jnp.asarray([1.0]))
+  assert float(update["norm"]["scale"][0]) == 6.0
+
+
+def test_a_schedule_counts_steps_from_0():
+  tx = grokfax.frobenius_penalty(lambda step: 0.5 * step)
+  updates, _ = run(tx, [jnp.zeros(1)] * 3, jnp.ones(1))
+  np.testing.assert_allclose(np.stack(updates)[:, 0], [0, 1, 2])
+
+
+def test_filter_then_penalty_differs_from_penalty_then_filter():
+  """The order matters: a filter after the penalty amplifies the penalty too."""
+  g, params = [jnp.ones(1)] * 3, jnp.ones(1)
+  filter_, penalty = grokfax.grokfast_ema(0.9, 2.0), grokfax.frobenius_penalty(0.5)
+  after, _ = run(optax.chain(filter_, penalty), g, params)
+  before, _ = run(optax.chain(penalty, filter_), g, params)
+  np.testing.assert_allclose(after[-1], 3 * 1 + 1, rtol=1e-6)
+  np.testing.assert_allclose(before[-1], 3 * (1 + 1), rtol=1e-6)
