@@ -17,7 +17,7 @@ test-slow: $(VENV)/dev  ## the slow tests
 	$(RUN) -m pytest -m slow
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
-	$(VENV)-floor/bin/python -m pytest -n 2 -m "not slow"
+	$(VENV)-floor/bin/python -m pytest -n 2 -m "not slow" tests/test_*.py tests/experiments/test_runs.py
 
 lint: $(VENV)/dev  ## format, lint and type check
 	$(RUN) -m ruff format --check .

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -40,10 +41,12 @@ def parse(
 
 
 def _one_line(box: str, prog: str) -> str:
+  """The message in tyro's box: what stands between its title and its next rule."""
   box = re.sub(r"\x1b\[[0-9;]*m", "", box)
   rows = [line.strip("│| ") for line in box.splitlines()[1:]]
-  rules = [i for i, row in enumerate(rows) if re.match(r"[─\-╰+]{5}", row)]
-  message = " ".join(rows[: rules[0] if rules else None]).strip()
+  is_rule = [re.fullmatch(r"[─\-╭╮╰╯+ ]*", row) is not None for row in rows]
+  after_title = itertools.dropwhile(lambda row: row[1], zip(rows, is_rule, strict=True))
+  message = " ".join(row for row, _ in itertools.takewhile(lambda row: not row[1], after_title))
   return f"{message.rstrip('.') or 'the command line is not understood'}. See {prog} --help."
 
 

@@ -45,11 +45,20 @@ def avals(tree: Any) -> Any:
   return jax.tree.map(lambda a: (a.shape, a.dtype, a.aval.weak_type), tree)
 
 
-def copies_and_scatters(compiled_text: str, shape: tuple[int, ...]) -> list[str]:
-  """The instructions of a compiled program that copy, or scatter into, an array of that shape."""
+def copies_and_scatters(text: str, shape: tuple[int, ...], *, in_loops: bool = False) -> list[str]:
+  """The instructions of a compiled program that copy, or scatter into, an array of that shape.
+
+  Args:
+    text: of the program.
+    shape: of the array.
+    in_loops: leave out the entry computation, where a state that is born inside gets its zeros:
+      two leaves of one shape are one constant and a copy, once.
+  """
   dims = ",".join(map(str, shape))
   operation = re.compile(rf"= \(?\w+\[{dims}\]\S* (copy|copy-start|scatter)\(")
-  return [line.strip() for line in compiled_text.splitlines() if operation.search(line)]
+  computations, entry = text.split("\nENTRY ")
+  lines = (computations if in_loops else computations + entry).splitlines()
+  return [line.strip() for line in lines if operation.search(line)]
 
 
 def temporary_bytes(compiled) -> int:

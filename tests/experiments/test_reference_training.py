@@ -45,7 +45,7 @@ def from_torch(recording, part: str):
 
 
 def state_like(params, values):
-  state = jax.tree.map(jnp.zeros_like, params)
+  state = jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), params)
   nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, values))
   return state
 
@@ -61,12 +61,11 @@ def test_key_biases_change_nothing():
   What is computed for it is rounding noise, which Adam blows up to its full step. So the
   comparison of trained parameters leaves these biases out.
   """
-  params = modular.task(97).init(jax.random.key(0))
+  params = jax.jit(modular.task(97).init)(jax.random.key(0))
   x, y, _ = (jnp.asarray(column[:100]) for column in modular.table("mul", 97))
   moved = with_key_biases(lambda k: k + jax.random.normal(jax.random.key(1), k.shape), params)
-  np.testing.assert_allclose(
-    modular.logits(97, moved, x, y), modular.logits(97, params, x, y), rtol=0, atol=1e-5
-  )
+  logits = jax.jit(lambda params: modular.logits(97, params, x, y))
+  np.testing.assert_allclose(logits(moved), logits(params), rtol=0, atol=1e-5)
 
 
 def largest(tree):
@@ -98,7 +97,7 @@ def resolved(**settings):
 def case(request, reference):
   recording = np.load(reference / "model" / f"{request.param}.npz")
   task = modular.task(97)
-  params = state_like(task.init(jax.random.key(0)), from_torch(recording, "init"))
+  params = state_like(jax.eval_shape(task.init, jax.random.key(0)), from_torch(recording, "init"))
   batches = [
     tuple(jnp.asarray(batch[i, :size], jnp.int32) for i in (0, 2, 4))
     for batch, size in zip(recording["batches"], recording["batch_sizes"], strict=True)
@@ -109,11 +108,16 @@ def case(request, reference):
 
 def test_first_logits_and_gradients(case):
   recording, task, params, batches, penalty, _ = case
-  x, y, _ = batches[0]
-  logits = modular.logits(97, params, x, y)
-  np.testing.assert_allclose(logits, recording["logits0"], rtol=0, atol=1e-5)
 
-  grads = jax.grad(lambda p: task.score(p, batches[0])[0].mean())(params)
+  @jax.jit
+  def logits_and_grads(params):
+    x, y, _ = batches[0]
+    return modular.logits(97, params, x, y), jax.grad(
+      lambda p: task.score(p, batches[0])[0].mean()
+    )(params)
+
+  logits, grads = logits_and_grads(params)
+  np.testing.assert_allclose(logits, recording["logits0"], rtol=0, atol=1e-5)
   penalty = optax.with_extra_args_support(penalty)
   grads, _ = penalty.update(grads, penalty.init(params), params, train_accuracy=1.0)
   theirs = from_torch(recording, "grad0")
@@ -147,5 +151,5 @@ def test_twenty_five_steps(case):
 
   held_out = recording["valid_index"].astype(int)
   rows = tuple(jnp.asarray(column[held_out]) for column in modular.table("mul", 97))
-  loss = task.score(params, rows)[0].mean()
+  loss = jax.jit(task.score)(params, rows)[0].mean()
   np.testing.assert_allclose(loss, recording["valid_loss_final"], rtol=0, atol=1e-4)

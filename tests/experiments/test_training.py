@@ -22,6 +22,7 @@ def parts(**settings):
   split = modular.split_rows(jax.random.key(1), rows, modular.train_count(settings))
   train = modular.make(settings)
   run = jax.jit(train.run, static_argnames="room")
+  train = train._replace(start=jax.jit(train.start))
   return settings, train, run, split, methods.hyperparameters(settings)
 
 
@@ -59,7 +60,7 @@ def test_against_a_plain_loop(method):
       rows = tuple(column[batch] for column in split.train)
       params, opt_state, loss, accuracy = step(params, opt_state, rows)
       sums += len(batch) * np.asarray([loss, accuracy])
-    losses, hits = task.score(params, split.validation)
+    losses, hits = jax.jit(task.score)(params, split.validation)
     expected = [3 * (epoch + 1), *(sums / 21), losses.mean(), hits.mean()]
     close([float(column[epoch]) for column in evaluations], expected)
   close(*(with_key_biases(jnp.zeros_like, p) for p in (after.params, params)))
@@ -89,11 +90,12 @@ def test_vmap_over_seeds_and_hyperparameters():
   axes = ({name: 0 if name == "lamb" else None for name in many},)
 
   def whole(numbers, key):
-    return run(train.start(key, numbers), split, numbers, 3, 3, room=3)
+    return train.run(train.start(key, numbers), split, numbers, 3, 3, room=3)
 
   together = jax.jit(jax.vmap(whole, in_axes=(*axes, 0)))(many, keys)
   for i, key in enumerate(keys):
-    alone = whole({**numbers, "lamb": many["lamb"][i]}, key)
+    numbers_i = {**numbers, "lamb": many["lamb"][i]}
+    alone = run(train.start(key, numbers_i), split, numbers_i, 3, 3, room=3)
     close(jax.tree.map(lambda leaf: leaf[i], together[1]), alone[1], 1e-4)  # noqa: B023
 
 
@@ -113,25 +115,27 @@ def test_the_whole_training_lowers_for(platform, method):
 
 @pytest.mark.parametrize("members", [None, 2])
 def test_the_ring_stays_in_place_in_training(members):
-  """In the loops of the whole training, donated; and in a population's under vmap."""
+  """In a chunk, with its state donated; and in whole runs side by side, vmap(train)."""
   _, train, _, split, numbers = parts(method="grokfast_ma", window_size=50)
-  run = functools.partial(train.run, room=2)
-  keys = jax.random.key(0) if members is None else jax.random.split(jax.random.key(0), members)
 
-  def start(key):
-    return train.start(key, numbers)
+  def whole(key):
+    state, evaluations = train.run(train.start(key, numbers), split, numbers, 2, 3, room=2)
+    return state.params, evaluations
 
-  if members is not None:
-    run = jax.vmap(run, in_axes=(0, None, None, None, None))
-    start = jax.vmap(start)
-  state = jax.eval_shape(start, keys)
-  compiled = jax.jit(run, donate_argnums=0).lower(state, split, numbers, 2, 3).compile()
-  prefix = () if members is None else (members,)
+  if members is None:
+    prefix, windows = (), 1
+    state = jax.eval_shape(train.start, jax.random.key(0), numbers)
+    run = jax.jit(train.run, static_argnames="room", donate_argnums=0)
+    compiled = run.lower(state, split, numbers, 2, 3, room=2).compile()
+  else:
+    prefix, windows = (members,), members + 0.5  # the windows are born inside
+    keys = jax.random.split(jax.random.key(0), members)
+    compiled = jax.jit(jax.vmap(whole)).lower(keys).compile()
   kernel = (*prefix, 50, 128, 512)
   assert f"[{','.join(map(str, kernel))}]" in compiled.as_text()
-  assert copies_and_scatters(compiled.as_text(), kernel) == []
-  window = 50 * 4 * sum(leaf.size for leaf in jax.tree.leaves(state.params))
-  assert temporary_bytes(compiled) < window
+  assert copies_and_scatters(compiled.as_text(), kernel, in_loops=members is not None) == []
+  window = 50 * 4 * (2 * 198_272 + 128 * (9 + 5 + 9) + 256)
+  assert temporary_bytes(compiled) < windows * window
 
 
 def test_data_is_an_argument_not_a_constant():
