@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow test-floor lint clean
+.PHONY: help demo test test-floor lint clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -10,14 +10,11 @@ help:  ## what can be made
 demo: $(VENV)/experiments  ## set up, then grok modular multiplication with Grokfast in about a minute
 	$(RUN) -m experiments.modular --method grokfast_ema --operation mul --stop-when-held 200
 
-test: $(VENV)/dev  ## set up, then run all tests but the slow ones
-	$(RUN) -m pytest -n 2 -m "not slow"
-
-test-slow: $(VENV)/dev  ## the slow tests
-	$(RUN) -m pytest -m slow
+test: $(VENV)/dev  ## set up, then run all tests
+	$(RUN) -m pytest -n 2
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
-	$(VENV)-floor/bin/python -m pytest -n 2 -m "not slow" tests/test_*.py tests/experiments/test_runs.py
+	$(VENV)-floor/bin/python -m pytest -n 2 tests/test_*.py tests/experiments/test_runs.py
 
 lint: $(VENV)/dev  ## format, lint and type check
 	$(RUN) -m ruff format --check .

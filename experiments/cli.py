@@ -67,6 +67,6 @@ def run_main(run: Callable[[], dict[str, Any] | None]) -> int:
   except OSError as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
-  except KeyboardInterrupt:
-    print("stopped at once; what was logged is in the run's folder", file=sys.stderr)
+  except KeyboardInterrupt as stop:
+    print(*stop.args or ["stopped"], file=sys.stderr)
     return 130

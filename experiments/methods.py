@@ -6,7 +6,7 @@ weight decay, added to the filtered gradient, as the paper ran it, or AdamW.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 import jax.numpy as jnp
 import optax
@@ -24,6 +24,7 @@ MethodName: TypeAlias = Literal[
   "grokfast_ema_delayed_compression",
 ]
 OptimizerName: TypeAlias = Literal["adam", "adamw"]
+Settings = TypeVar("Settings", bound="MethodSettings")
 
 
 Number: TypeAlias = Annotated[float | None, cli.optional("FLOAT", "the method's own")]
@@ -101,7 +102,8 @@ class Method:
     optimizer: adam or adamw.
     common: what differs from `COMMON`.
     published: first step with 95 % validation accuracy at p = 97, by operation.
-      One seed each. From the paper, where it has the run, else from the fork.
+      One seed each.
+    source: of the settings and the published figures.
   """
 
   transformations: Callable[..., Sequence[optax.GradientTransformation]]
@@ -110,6 +112,7 @@ class Method:
   optimizer: OptimizerName = "adam"
   common: dict[str, Any] = dataclasses.field(default_factory=dict)
   published: dict[str, int] = dataclasses.field(default_factory=dict)
+  source: str = "paper"
 
   @property
   def defaults(self) -> dict[str, Any]:
@@ -140,6 +143,7 @@ METHODS: dict[str, Method] = {
     _compression,
     {"coefficient": 0.01, "threshold": 0.99},
     published={"add": 720, "sub": 1_040, "mul": 710, "div": 980},
+    source="fork",
   ),
   "grokfast_ema_delayed_compression": Method(
     _ema_compression,
@@ -174,7 +178,7 @@ def flag(name: str) -> str:
   return "--" + name.replace("_", "-")
 
 
-def resolve(settings: MethodSettings) -> Any:
+def resolve(settings: Settings) -> Settings:
   """Fills what was left out with the method's own settings.
 
   Raises:

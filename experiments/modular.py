@@ -27,7 +27,7 @@ from experiments.training import Params, Split, Task, Train, make_train
 from experiments.transformer import Transformer
 
 PROG = "python -m experiments.modular"
-LARGEST_P = 5_000  # 25 million rows
+LARGEST_P = 1_000  # an epoch is the least that runs without a look at the metrics
 Operation: TypeAlias = Literal["add", "sub", "mul", "div"]
 
 
@@ -146,14 +146,41 @@ def make(settings: Settings) -> Train:
   )
 
 
-def report(settings: Settings, result: dict, folder: Path) -> str:
-  """A small table beside the published figure."""
-  method = methods.METHODS[settings.method]
-  published = method.published.get(settings.operation) if settings.p == 97 else None
-  baseline = methods.METHODS["baseline"].published.get(settings.operation)
+def _title(settings: Settings) -> str:
+  return f"{settings.method}, {settings.operation} mod {settings.p}, seed {settings.seed}"
+
+
+def describe(settings: Settings) -> str:
+  """The method and operation of resolved settings, and what differs from the source's.
+
+  Seed, budget and folder do not count.
+
+  >>> describe(resolve(Settings(method="baseline", operation="add", p=7, batch_size=8)))
+  'baseline add, p 7, batch_size 8'
+  """
+  own = resolve(Settings(method=settings.method, operation=settings.operation))
+  not_counted = {field.name for field in dataclasses.fields(runs.RunSettings)}
+  changed = [
+    f"{field.name} {getattr(settings, field.name)}"
+    for field in dataclasses.fields(Settings)
+    if field.name not in not_counted and getattr(settings, field.name) != getattr(own, field.name)
+  ]
+  return ", ".join([f"{settings.method} {settings.operation}", *changed])
+
+
+def _show(value: float | str | None) -> str:
+  return "-" if value is None else value if isinstance(value, str) else f"{value:,}"
+
+
+def report(settings: Settings, result: dict[str, Any], folder: Path) -> str:
+  """A small table beside the published figure, which is of one seed and the source's settings."""
+  method, baseline = methods.METHODS[settings.method], methods.METHODS["baseline"]
+  as_published = describe(settings) == f"{settings.method} {settings.operation}"
+  published = method.published.get(settings.operation) if as_published else None
+  slowest = baseline.published.get(settings.operation) if settings.p == 97 else None
   first = result["val_95_step"]
   rows = [
-    ("", "here", "published"),
+    ("", "here", f"the {method.source}" if published else ""),
     ("training accuracy 99 % at step", result["train_99_step"], None),
     ("validation accuracy 95 % at step", first, published),
     ("  sustained to the end from step", result["val_95_sustained_step"], None),
@@ -161,14 +188,13 @@ def report(settings: Settings, result: dict, folder: Path) -> str:
     ("steps", result["steps"], None),
     ("steps per second", result["steps_per_second"], None),
   ]
-  if first and baseline and settings.p == 97:
-    sooner = lambda step: f"x {baseline / step:.1f}" if step else None  # noqa: E731
-    rows.insert(3, (f"  sooner than the paper's {baseline:,}", sooner(first), sooner(published)))
-  show = lambda v: "-" if v is None else f"{v:,}" if isinstance(v, (int, float)) else v  # noqa: E731
-  head = f"{settings.method}, {settings.operation} mod {settings.p}, seed {settings.seed}"
-  lines = [f"{name:36}{show(here):>12}{show(there):>12}" for name, here, there in rows]
+  if first and slowest:
+    sooner = [step and f"x {slowest / step:.1f}" for step in (first, published)]
+    rows.insert(3, (f"  sooner than the paper's {slowest:,}", *sooner))
+  lines = [f"{name:36}{_show(here):>12}{_show(there):>12}" for name, here, there in rows]
   stopped = [f"stopped at step {result['steps']:,}"] * result["interrupted"]
-  return "\n".join([head, *lines, *stopped, f"results: {folder}, picture: {folder / NAMES[0]}"])
+  where = f"results: {folder}, picture: {folder / NAMES[0]}"
+  return "\n".join([_title(settings), *lines, *stopped, where])
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -185,15 +211,21 @@ def run(settings: Settings) -> dict[str, Any]:
   folder = runs.new_folder(settings.out, name, settings)
   rows = table(settings.operation, settings.p, include_zero=settings.include_zero)
   split_key, key = jax.random.split(jax.random.key(settings.seed))
-  result = runs.execute(
-    make(settings),
-    split_rows(split_key, rows, train_count(settings)),
-    methods.hyperparameters(settings),
-    key,
-    settings,
-    settings.batch_size,
-    folder,
+  print(
+    f"{_title(settings)}: compiling, then up to {settings.steps:,} steps; into {folder}", flush=True
   )
+  try:
+    result = runs.execute(
+      train=make(settings),
+      split=split_rows(split_key, rows, train_count(settings)),
+      numbers=methods.hyperparameters(settings),
+      key=key,
+      settings=settings,
+      batch_size=settings.batch_size,
+      folder=folder,
+    )
+  except KeyboardInterrupt:
+    raise KeyboardInterrupt(f"stopped at once; the log so far is in {folder}") from None
   print(report(settings, result, folder))
   return result
 

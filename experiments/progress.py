@@ -34,32 +34,40 @@ def stop_requests() -> Iterator[list[int]]:
 
 
 class Progress:
-  """A bar on a terminal; elsewhere a line now and then."""
+  """A bar on a terminal, elsewhere a line now and then; "train/validation" of both quantities."""
 
   SECONDS_BETWEEN_LINES = 10.0
 
   def __init__(self, steps: int):
     self._on_terminal = sys.stderr.isatty()
-    self._bar = tqdm(total=steps, unit="step", disable=not self._on_terminal, dynamic_ncols=True)
+    self._bar = tqdm(
+      total=steps,
+      unit=" steps",
+      disable=not self._on_terminal,
+      dynamic_ncols=True,
+      bar_format="{n_fmt}/{total_fmt} |{bar}| {rate_fmt}, {remaining} left{postfix}",
+    )
     self._steps = steps
     self._begun = self._last_line = time.monotonic()
 
   def update(self, record: dict[str, Any]) -> None:
     step = record["step"]
     text = (
-      f"loss {_show(record['train_loss'])} / {_show(record['val_loss'])}, "
-      f"accuracy {_percent(record['train_accuracy'])} / {_percent(record['val_accuracy'])}"
+      f"loss {_show(record['train_loss'])}/{_show(record['val_loss'])}, "
+      f"acc {_percent(record['train_accuracy'])}/{_percent(record['val_accuracy'])}"
     )
     if self._on_terminal:
-      self._bar.set_postfix_str(text + " (train / validation)", refresh=False)
+      self._bar.set_postfix_str(text, refresh=False)
       self._bar.update(step - self._bar.n)
       return
     now = time.monotonic()
     if now - self._last_line >= self.SECONDS_BETWEEN_LINES:
       rate = step / (now - self._begun)
       left = (self._steps - step) / rate
-      print(f"step {step:,} of {self._steps:,}: {text}; {rate:.1f} steps/s, {left:.0f} s left")
-      sys.stdout.flush()
+      print(
+        f"step {step:,} of {self._steps:,}: {text}; {rate:.1f} steps/s, {left:.0f} s left",
+        file=sys.stderr,
+      )
       self._last_line = now
 
   def __enter__(self) -> "Progress":
@@ -70,7 +78,7 @@ class Progress:
 
 
 def _show(loss: float | None) -> str:
-  return "nan" if loss is None else f"{loss:.3g}"
+  return "nan" if loss is None else f"{loss:.2g}"
 
 
 def _percent(accuracy: float | None) -> str:

@@ -9,6 +9,7 @@ is counted, and stands behind all others in the median.
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import statistics
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tyro
 from matplotlib.figure import Figure
 
-from experiments import cli, figures, methods
+from experiments import cli, figures, modular
 from experiments.cli import UsageError
 from experiments.runs import new_file
 from experiments.summary import GENERALIZED, Record, first_step, summarise
@@ -30,11 +32,20 @@ OPERATIONS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """One seed of one setting."""
+  """One seed of one setting.
+
+  Attributes:
+    setting: what distinguishes it from runs of other settings.
+    source: who ran it.
+    seed: of the run.
+    steps: the budget that was fixed in advance; a run that was ended early has fewer.
+    records: its log.
+  """
 
   setting: str
   source: str
   seed: int
+  steps: int
   records: list[Record]
 
 
@@ -49,28 +60,32 @@ def read_log(path: Path) -> list[Record]:
   return records
 
 
-def _setting(settings: dict[str, Any]) -> str:
-  """The method and operation, and what differs from the method's own settings."""
-  defaults = {**methods.METHODS[settings["method"]].defaults, "p": 97, "train_fraction": 0.5}
-  changed = [f"{k} {settings[k]}" for k, v in defaults.items() if settings[k] != v]
-  return ", ".join([f"{settings['method']} {settings['operation']}", *changed])
+def _read_run(file: Path) -> Run:
+  try:
+    values = json.loads(file.read_text())
+    settings = modular.Settings(**values)
+    setting = modular.describe(settings)
+  except (ValueError, TypeError, KeyError) as error:
+    raise UsageError(f"{file} is not the settings of a run: {error}.") from None
+  assert settings.steps is not None
+  records = read_log(file.parent / "metrics.jsonl")
+  return Run(setting, "grokfax", settings.seed, settings.steps, records)
 
 
 def read_runs(folder: Path) -> list[Run]:
   """Every run in a folder's folders, by setting and seed.
 
   Raises:
-    UsageError: if there is none.
+    UsageError: if there is none, one cannot be read, or a seed stands twice.
   """
-  runs = []
-  for file in sorted(folder.glob("*/settings.json")):
-    settings = json.loads(file.read_text())
-    log = file.parent / "metrics.jsonl"
-    if log.exists():
-      runs.append(Run(_setting(settings), "grokfax", settings["seed"], read_log(log)))
-  if not runs:
+  files = [f for f in folder.glob("*/settings.json") if (f.parent / "metrics.jsonl").exists()]
+  if not files:
     raise UsageError(f"{folder} has no runs: name a folder whose folders hold settings.json.")
-  return sorted(runs, key=lambda run: (run.setting, run.seed))
+  runs = sorted(map(_read_run, files), key=lambda run: (run.setting, run.seed))
+  for run, following in itertools.pairwise(runs):
+    if (run.setting, run.seed) == (following.setting, following.seed):
+      raise UsageError(f"{folder} has seed {run.seed} of {run.setting} twice.")
+  return runs
 
 
 def read_reference(file: Path) -> list[Run]:
@@ -86,12 +101,16 @@ def read_reference(file: Path) -> list[Run]:
       {"step": curve["eval_every"] * i, "train_accuracy": train, "val_accuracy": val}
       for i, (train, val) in enumerate(rows, 1)
     ]
-    runs.append(Run(setting, "reference", curve["seed"], records))
+    runs.append(Run(setting, "reference", curve["seed"], records[-1]["step"], records))
   return runs
 
 
-def up_to(records: Sequence[Record], budget: int | None) -> list[Record]:
-  return [r for r in records if budget is None or r["step"] <= budget]
+def up_to(run: Run, budget: int | None) -> Run:
+  """The run as it would have been with a smaller budget."""
+  if budget is None or budget >= run.steps:
+    return run
+  records = [record for record in run.records if record["step"] <= budget]
+  return dataclasses.replace(run, steps=budget, records=records)
 
 
 def dips(records: Sequence[Record]) -> int | None:
@@ -119,11 +138,16 @@ def spread(values: Sequence[int | None]) -> str:
   return f"{shown[0]} ({shown[1]} to {shown[2]})" + (f", {missing} not" if missing else "")
 
 
-def _groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[list[Record]]]:
-  groups: dict[tuple[str, str], list[list[Record]]] = {}
+def _groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
+  groups: dict[tuple[str, str], list[Run]] = {}
   for run in runs:
-    groups.setdefault((run.setting, run.source), []).append(run.records)
+    groups.setdefault((run.setting, run.source), []).append(run)
   return dict(sorted(groups.items()))
+
+
+def _summary(run: Run) -> dict[str, int | None]:
+  last = run.records[-1]["step"] if run.records else 0
+  return summarise(run.records, full_budget=last >= run.steps)
 
 
 def table(runs: Sequence[Run], budget: int | None = None) -> str:
@@ -135,31 +159,32 @@ def table(runs: Sequence[Run], budget: int | None = None) -> str:
   """
   header = ("setting", "of", "seeds", "99 % training", "95 % validation", "sustained", "dips")
   rows = [header, ("---",) * len(header)]
-  for (setting, source), logs in _groups(runs).items():
-    logs = [up_to(records, budget) for records in logs]
-    summaries = [summarise(records, full_budget=True) for records in logs]
+  for (setting, source), group in _groups([up_to(run, budget) for run in runs]).items():
+    summaries = [_summary(run) for run in group]
     columns = [
       spread([summary[name] for summary in summaries])
       for name in ("train_99_step", "val_95_step", "val_95_sustained_step")
     ]
-    rows.append((setting, source, str(len(logs)), *columns, spread([dips(r) for r in logs])))
+    fallen = spread([dips(run.records) for run in group])
+    rows.append((setting, source, str(len(group)), *columns, fallen))
   return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def draw(runs: Sequence[Run]) -> Figure:
   """Median and range over the seeds of both accuracies against log steps, a panel a setting."""
-  ours = {s: logs for (s, source), logs in _groups(runs).items() if source == "grokfax"}
-  theirs = {s: logs for (s, source), logs in _groups(runs).items() if source == "reference"}
+  groups = _groups(runs)
+  ours = {setting: group for (setting, source), group in groups.items() if source == "grokfax"}
+  theirs = {setting: group for (setting, source), group in groups.items() if source != "grokfax"}
   figure = Figure(figsize=(4 * len(ours), 3.4), layout="constrained")
   panels = figure.subplots(1, len(ours), sharey=True, squeeze=False)[0]
-  for axes, (setting, logs) in zip(panels, ours.items(), strict=True):
-    _band(axes, logs, "train_accuracy", "training", "C0")
-    _band(axes, logs, "val_accuracy", "validation", "C1")
+  for axes, (setting, group) in zip(panels, ours.items(), strict=True):
+    _band(axes, group, "train_accuracy", "training", "C0")
+    _band(axes, group, "val_accuracy", "validation", "C1")
     if setting in theirs:
       steps, values = _columns(theirs[setting], "val_accuracy")
       label = f"validation, reference (n = {len(values)})"
       axes.plot(steps, np.median(values, 0), color="black", linewidth=0.8, label=label)
-    axes.set(xscale="log", xlabel="optimization steps", title=f"{setting}, n = {len(logs)}")
+    axes.set(xscale="log", xlabel="optimization steps", title=f"{setting}, n = {len(group)}")
     axes.axhline(GENERALIZED, color="grey", linewidth=0.8, linestyle=":")
     axes.grid(alpha=0.2)
   panels[0].set(ylabel="accuracy: median and range", ylim=(-0.02, 1.02))
@@ -167,15 +192,16 @@ def draw(runs: Sequence[Run]) -> Figure:
   return figure
 
 
-def _columns(logs: list[list[Record]], name: str) -> tuple[list[float], np.ndarray]:
+def _columns(group: list[Run], name: str) -> tuple[list[float], np.ndarray]:
   """Steps, and one row of values a run, to the end of the shortest."""
+  logs = [run.records for run in group]
   length = min(map(len, logs))
   values = np.array([figures.column(records[:length], name) for records in logs])
   return figures.column(logs[0][:length], "step"), values
 
 
-def _band(axes: Any, logs: list[list[Record]], name: str, label: str, color: str) -> None:
-  steps, values = _columns(logs, name)
+def _band(axes: Any, group: list[Run], name: str, label: str, color: str) -> None:
+  steps, values = _columns(group, name)
   axes.plot(steps, np.median(values, 0), color=color, label=label)
   axes.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
 
@@ -184,7 +210,7 @@ def _band(axes: Any, logs: list[list[Record]], name: str, label: str, color: str
 class Settings:
   """Tables and pictures of many runs, from their logs."""
 
-  folder: Path
+  folder: tyro.conf.Positional[Path]
   """whose folders are the runs"""
   reference: Path | None = Path(__file__).parent / "results" / "reference_curves.json"
   """recorded curves of the official code, beside ours where the settings are the same"""

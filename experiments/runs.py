@@ -111,19 +111,24 @@ def new_folder(out: Path | None, name: str, settings: RunSettings) -> Path:
 def _claim(folder: Path, settings: RunSettings) -> bool:
   """Writes `settings.json` if the folder holds no file of a run; says whether it did."""
   values = {k: v for k, v in dataclasses.asdict(settings).items() if k != "out"}
+  file = folder / "settings.json"
   try:
     folder.mkdir(parents=True, exist_ok=True)
     if any((folder / name).exists() for name in FILES):
       return False
-    with (folder / "settings.json").open("x") as file:  # of two at once, one gets it
-      file.write(json.dumps(values, indent=2) + "\n")
-    return True
+    file.touch(exist_ok=False)  # of two at once, one gets it
   except FileExistsError:
     if folder.is_dir():
       return False
     raise UsageError(f"--out {folder} is not a folder.") from None
   except OSError as error:
     raise UsageError(f"--out {folder} cannot be written: {error.strerror}.") from None
+  try:
+    write_json(file, values)
+  except OSError:
+    file.unlink()
+    raise
+  return True
 
 
 def _rounded(value: float) -> float:
@@ -174,6 +179,7 @@ class Log:
 
 
 def execute(
+  *,
   train: Train,
   split: Split,
   numbers: dict[str, Any],
@@ -200,12 +206,14 @@ def execute(
 
   Raises:
     OSError: naming the file that could not be written.
-    KeyboardInterrupt: at the second Ctrl-C.
+    KeyboardInterrupt: at the second Ctrl-C; the log is there.
   """
   assert settings.steps is not None
   write_json(folder / "environment.json", environment())
   epoch = steps_per_epoch(count(split.train), batch_size)
   room = max(1, min(CHUNK_STEPS, settings.steps) // epoch)
+  if settings.stop_when_held is not None:
+    room = 1  # look at every evaluation
   records: list[dict[str, Any]] = []
   done, held = 0, False
 

@@ -54,6 +54,15 @@ def check_size(name: str, value: int) -> None:
     )
 
 
+def check_mask(mask: Any) -> None:
+  """Raises a `ValueError` for what `optax.inject_hyperparams` makes of a function: its value."""
+  if isinstance(mask, (bool, np.bool_, jax.Array, np.ndarray)):
+    raise ValueError(
+      f"mask must be None, a tree of bools or a function of the parameters; got {mask!r}. "
+      "Under optax.inject_hyperparams name it in static_args: static_args=('mask',)."
+    )
+
+
 def check_choice(name: str, value: Value, choices: tuple[Value, ...]) -> None:
   if not any(value is choice or value == choice for choice in choices):
     raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")

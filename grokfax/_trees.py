@@ -36,6 +36,12 @@ def accumulators_like(params: optax.Params, dtype: jax.typing.DTypeLike | None) 
   return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=accumulator_dtype_of(p, dtype)), params)
 
 
+def promoted(g: Any, state: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """A gradient and its accumulator in the wider of their dtypes: neither loses a digit."""
+  dtype = jnp.promote_types(jnp.result_type(g), state.dtype)
+  return jnp.asarray(g, dtype), state.astype(dtype)
+
+
 def as_scalar_of(value: jax.typing.ArrayLike, array: jax.Array) -> jax.Array:
   """`value` in `array`'s precision, so that the product keeps `array`'s dtype."""
   return jnp.asarray(value, dtype=jnp.finfo(array.dtype).dtype)
@@ -46,10 +52,12 @@ def _is_none(leaf: Any) -> bool:
 
 
 def advance(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> Any:
-  """`rule(g, *s)` for each gradient; where there is none, the first state as it was."""
-  return jax.tree.map(
-    lambda g, *s: s[0] if g is None else rule(g, *s), updates, *states, is_leaf=_is_none
-  )
+  """`rule(g, *s)` for each gradient, in the dtype of the first state, which stays without one."""
+
+  def leaf(g, *s):
+    return s[0] if g is None else rule(g, *s).astype(s[0].dtype)
+
+  return jax.tree.map(leaf, updates, *states, is_leaf=_is_none)
 
 
 def emit(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> optax.Updates:

@@ -101,11 +101,13 @@ def grokfast_ema(
     gain = at_step(lamb, step)
 
     def average(g, mu):
+      g, mu = _trees.promoted(g, mu)
       a = _trees.as_scalar_of(decay, mu)
-      return a * mu + (1 - a) * jnp.asarray(g, mu.dtype)
+      return a * mu + (1 - a) * g
 
     def amplify(g, mu):
-      return jnp.asarray(g, mu.dtype) + _trees.as_scalar_of(gain, mu) * mu
+      g, mu = _trees.promoted(g, mu)
+      return g + _trees.as_scalar_of(gain, mu) * mu
 
     slow_gradient = _trees.advance(average, updates, state.slow_gradient)
     updates = _trees.emit(amplify, updates, slow_gradient)
@@ -201,7 +203,10 @@ def grokfast_ma(
       filter_step=jnp.zeros([], jnp.int32),
       slot=jnp.zeros([], jnp.int32),
       window=jax.tree.map(
-        lambda p: jnp.broadcast_to(jnp.zeros_like(p), (window_size, *jnp.shape(p))), params
+        lambda p: jnp.broadcast_to(
+          jnp.zeros_like(p, dtype=jnp.result_type(p)), (window_size, *jnp.shape(p))
+        ),
+        params,
       ),
       recent_sum=_trees.accumulators_like(params, accumulator_dtype),
       fresh_sum=_trees.accumulators_like(params, accumulator_dtype),
@@ -216,6 +221,13 @@ def grokfast_ma(
     if warmup:
       gain = jnp.where(held == window_size, gain, 0.0)
 
+    # What is summed is what the ring keeps, so that a gradient leaves as it came.
+    def as_kept(g, window):
+      if jnp.result_type(g) == window.dtype or jnp.iscomplexobj(window):
+        return g
+      kept = jnp.finfo(window.dtype)
+      return jax.lax.reduce_precision(jnp.asarray(g), kept.nexp, kept.nmant)
+
     # The ring is written before it is read: this order lets XLA write in place.
     # The other one copies the whole window at every step.
     def write(g, window):
@@ -226,11 +238,9 @@ def grokfast_ma(
     # and one NaN, for good. So a second sum starts anew whenever the ring wraps,
     # and takes over when it holds a whole window.
     def since_wrap(g, fresh):
-      g = jnp.asarray(g, fresh.dtype)
-      return jnp.where(slot == 0, g, fresh + g)
+      return jnp.where(slot == 0, jnp.asarray(g, fresh.dtype), fresh + g)
 
     def whole(g, recent, fresh):
-      g = jnp.asarray(g, recent.dtype)
       return jnp.where(slot == last_slot, fresh, recent + g)
 
     def without_oldest(g, recent, sums, window):
@@ -239,12 +249,14 @@ def grokfast_ma(
       return sums - oldest.astype(recent.dtype)
 
     def amplify(g, sums):
-      return jnp.asarray(g, sums.dtype) + _trees.as_scalar_of(gain, sums) * sums
+      g, sums = _trees.promoted(g, sums)
+      return g + _trees.as_scalar_of(gain, sums) * sums
 
+    kept = _trees.emit(as_kept, updates, state.window)
     window = _trees.advance(write, updates, state.window)
-    fresh_sum = _trees.advance(since_wrap, updates, state.fresh_sum)
-    sums = _trees.advance(whole, updates, state.recent_sum, fresh_sum)
-    recent_sum = _trees.advance(without_oldest, updates, state.recent_sum, sums, window)
+    fresh_sum = _trees.advance(since_wrap, kept, state.fresh_sum)
+    sums = _trees.advance(whole, kept, state.recent_sum, fresh_sum)
+    recent_sum = _trees.advance(without_oldest, kept, state.recent_sum, sums, window)
     updates = _trees.emit(amplify, updates, sums)
     return updates, GrokfastMaState(
       optax.safe_increment(step), next_slot, window, recent_sum, fresh_sum

@@ -70,7 +70,10 @@ def _metric(name: str, extra_args: dict[str, Any]) -> jax.Array:
       f"the metric {name!r} is missing: call update(grads, state, params, {name}=...) with the "
       "batch's own value, from the same forward pass, before the update."
     )
-  return jnp.asarray(extra_args[name])
+  metric = jnp.asarray(extra_args[name])
+  if metric.ndim:
+    raise ValueError(f"the metric {name!r} must be a scalar; got one of shape {metric.shape}.")
+  return metric
 
 
 def _check_metric_name(name: str) -> None:
@@ -130,7 +133,7 @@ def latched(when: Condition) -> Condition:
 
   Examples:
     >>> import grokfax, jax.numpy as jnp, optax
-    >>> tx = grokfax.gate(optax.scale(0.0), grokfax.latched(lambda step: step == 1))
+    >>> tx = grokfax.gate(optax.scale(0.0), grokfax.latched(lambda step, **_: step == 1))
     >>> state = tx.init(jnp.zeros([]))
     >>> for _ in range(3):
     ...   update, state = tx.update(jnp.ones([]), state)

@@ -82,8 +82,8 @@ def frobenius_penalty(
     A gradient transformation; its update needs the parameters.
 
   Raises:
-    ValueError: if ``coefficient`` is a number below 0; in ``update``, if the
-      parameters are not given.
+    ValueError: if ``coefficient`` is a number below 0 or ``mask`` a bare bool; in
+      ``update``, if the parameters are not given.
 
   Examples:
     >>> import grokfax, jax.numpy as jnp
@@ -97,6 +97,7 @@ def frobenius_penalty(
     The loss of Delayed Compression in https://github.com/vuciv/grokfast.
   """
   _arguments.check_not_negative("coefficient", coefficient)
+  _arguments.check_mask(mask)
 
   def init_fn(params):
     del params

@@ -52,6 +52,12 @@ BAD = {
     "accumulator_dtype must be None or a floating dtype",
   ),
   "coefficient": (lambda: grokfax.frobenius_penalty(-0.1), "coefficient must be .* >= 0"),
+  "mask injected": (
+    lambda: optax.inject_hyperparams(grokfax.frobenius_penalty)(0.5, mask=grokfax.not_bias).init(
+      jnp.ones(2)
+    ),
+    r"mask must be None, a tree of bools .* static_args=\('mask',\)",
+  ),
   "threshold text": (
     lambda: grokfax.delayed_compression(threshold="0.99"),
     "threshold must be a finite number",
@@ -82,6 +88,13 @@ def test_missing_metric():
   params = jnp.ones(2)
   with pytest.raises(ValueError, match="'train_accuracy' is missing: call update"):
     tx.update(params, tx.init(params), params)
+
+
+def test_metric_of_another_shape():
+  tx = grokfax.delayed_compression()
+  params = jnp.ones(2)
+  with pytest.raises(ValueError, match=r"must be a scalar; got one of shape \(2,\)"):
+    tx.update(params, tx.init(params), params, train_accuracy=params)
 
 
 def test_missing_parameters():

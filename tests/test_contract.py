@@ -1,6 +1,7 @@
 """What every transformation must honour, for every case in the table."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -211,6 +212,9 @@ def test_tree_utilities_find_their_way(case):
   marked = optax.tree.map_params(tx, lambda s: jnp.full_like(s, 7), state)
   steps = [leaf for leaf in jax.tree.leaves(marked) if leaf.shape == () and leaf.dtype == jnp.int32]
   assert all(step == 0 for step in steps)
+  shaped = [leaf for leaf in jax.tree.leaves(marked) if leaf.shape[-2:] == (3, 2)]
+  assert all(jnp.all(leaf == 7) for leaf in shaped)
+  assert len(shaped) == sum(leaf.shape[-2:] == (3, 2) for leaf in jax.tree.leaves(state))
   assert jax.tree.structure(marked) == jax.tree.structure(state)
 
 

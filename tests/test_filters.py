@@ -135,6 +135,42 @@ def test_accumulator_dtype_is_what_was_asked_for():
   assert state.recent_sum.dtype == state.fresh_sum.dtype == jnp.float32
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("accumulator", ["float16", "bfloat16", "float32", None])
+@pytest.mark.parametrize("make", [grokfax.grokfast_ema, grokfax.grokfast_ma])
+def test_what_is_added_to_is_the_gradient_itself(make, accumulator, dtype):
+  """With lamb = 0 nothing is lost, however narrow the accumulator."""
+  g = [jnp.asarray([1.2345678, 1e-9, 1e4], dtype)] * 2
+  updates, _ = run(make(lamb=0.0, accumulator_dtype=accumulator), g)
+  np.testing.assert_array_equal(np.stack(updates), np.stack(g))
+
+
+def test_float32_gradients_of_bfloat16_parameters():
+  """The ring rounds them; what leaves the sum is what came in."""
+  tx = grokfax.grokfast_ma(10, lamb=1.0)
+  g = jnp.concatenate([jnp.full((13, 1), 1.003), jnp.full((12, 1), 1e-3)])
+
+  @jax.jit
+  def last(g):
+    def step(state, g):
+      u, state = tx.update(g, state)
+      return state, u
+
+    return jax.lax.scan(step, tx.init(jnp.zeros(1, jnp.bfloat16)), g)[1][-1]
+
+  np.testing.assert_allclose(last(g), 2e-3, rtol=0.01)
+
+
+def test_weakly_typed_parameters_compile_once():
+  params = jnp.asarray(1.0)
+  assert params.aval.weak_type
+  for tx in (grokfax.grokfast_ema(), grokfax.grokfast_ma(3)):
+    update = jax.jit(tx.update)
+    _, state = update(params, tx.init(params))
+    update(params, state)
+    assert update._cache_size() == 1
+
+
 def test_schedules_are_functions_of_the_step_counted_from_0():
   seen = []
 

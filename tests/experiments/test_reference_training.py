@@ -9,7 +9,7 @@ from flax import nnx
 
 import grokfax
 from experiments import methods, modular
-from tests.experiments.tools import with_key_biases
+from tests.experiments.tools import plain_step, with_key_biases
 
 
 def from_torch(recording, part: str):
@@ -127,16 +127,7 @@ def test_first_logits_and_gradients(case):
 def test_twenty_five_steps(case):
   recording, task, params, batches, _, optimizer = case
 
-  @jax.jit
-  def step(params, opt_state, rows):
-    def objective(params):
-      losses, hits = task.score(params, rows)
-      return losses.mean(), hits.mean()
-
-    (loss, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params)
-    updates, opt_state = optimizer.update(grads, opt_state, params, train_accuracy=accuracy)
-    return optax.apply_updates(params, updates), opt_state, loss, accuracy
-
+  step = plain_step(task, optimizer)
   opt_state = optimizer.init(params)
   losses, accuracies = [], []
   for rows in batches:

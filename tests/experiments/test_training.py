@@ -3,13 +3,13 @@
 import functools
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from experiments import methods, modular, training
-from tests.experiments.tools import with_key_biases
+from tests.experiments.tools import plain_step, with_key_biases
 from tests.helpers import copies_and_scatters, temporary_bytes
 
 SETTINGS = {"p": 7, "batch_size": 8, "learning_rate": 3e-3}  # 21 of 42 rows: batches of 8, 8, 5
@@ -41,16 +41,7 @@ def test_against_a_plain_loop(method):
   task = modular.task(settings.p)
   optimizer = methods.make_optimizer(settings, numbers)
 
-  @jax.jit
-  def step(params, opt_state, rows):
-    def objective(params):
-      losses, hits = task.score(params, rows)
-      return losses.mean(), hits.mean()
-
-    (loss, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params)
-    updates, opt_state = optimizer.update(grads, opt_state, params, train_accuracy=accuracy)
-    return optax.apply_updates(params, updates), opt_state, loss, accuracy
-
+  step = plain_step(task, optimizer)
   params, opt_state, key = state.params, state.opt_state, state.key
   for epoch in range(4):
     shuffle, key = jax.random.split(key)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 
 
 def with_key_biases(change, tree):
@@ -14,3 +15,19 @@ def with_key_biases(change, tree):
     return jnp.concatenate([q, change(k), v])
 
   return jax.tree_util.tree_map_with_path(leaf, tree)
+
+
+def plain_step(task, optimizer):
+  """One training step as one would write it by hand, on a true batch: no padding, no weights."""
+
+  @jax.jit
+  def step(params, opt_state, rows):
+    def objective(params):
+      losses, hits = task.score(params, rows)
+      return losses.mean(), hits.mean()
+
+    (loss, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params)
+    updates, opt_state = optimizer.update(grads, opt_state, params, train_accuracy=accuracy)
+    return optax.apply_updates(params, updates), opt_state, loss, accuracy
+
+  return step
