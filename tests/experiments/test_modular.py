@@ -54,8 +54,8 @@ def test_split():
   ("settings", "message"),
   [
     ({"p": 9, "operation": "div"}, "--operation div needs a prime --p; 9 is not prime"),
-    ({"p": 1}, "--p must be from 2 to 5,000; got 1"),
-    ({"p": 10**9}, "--p must be from 2 to 5,000"),
+    ({"p": 1}, "--p must be from 2 to 1,000; got 1"),
+    ({"p": 10**9}, "--p must be from 2 to 1,000"),
     ({"train_fraction": 0.0}, "--train-fraction must be between 0 and 1; got 0.0"),
     ({"train_fraction": 1.0}, "--train-fraction must be between 0 and 1"),
     ({"train_fraction": float("nan")}, "--train-fraction must be between 0 and 1"),
