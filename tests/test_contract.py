@@ -1,5 +1,6 @@
 """What every transformation must honour, for every case in the table."""
 
+import chex
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -56,9 +57,8 @@ def run_case(case, gradients, params):
   return run(case.make(), gradients, params, **metrics_of(case, len(gradients)))
 
 
-def assert_close(ours, theirs, tolerance=1e-6):
-  for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+def assert_close(ours, theirs):
+  chex.assert_trees_all_close(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
 def test_is_a_transformation_with_extra_arguments(case):
