@@ -69,8 +69,7 @@ def resolve(settings: Settings) -> Settings:
     raise UsageError("--include-zero is for add, sub and mul: nothing can be divided by 0.")
   if not 0 < settings.train_fraction < 1:
     raise UsageError(f"--train-fraction must be between 0 and 1; got {settings.train_fraction}.")
-  pairs = settings.p * (settings.p - (not settings.include_zero))
-  training = train_count(settings)
+  pairs, training = pair_count(settings), train_count(settings)
   if not 0 < training < pairs:
     raise UsageError(
       f"--train-fraction {settings.train_fraction} of {pairs} pairs leaves none to "
@@ -83,10 +82,14 @@ def resolve(settings: Settings) -> Settings:
   return settings
 
 
+def pair_count(settings: Settings) -> int:
+  """How many pairs there are."""
+  return settings.p * (settings.p - (not settings.include_zero))
+
+
 def train_count(settings: Settings) -> int:
-  """How many pairs are trained on."""
-  pairs = settings.p * (settings.p - (not settings.include_zero))
-  return int(pairs * settings.train_fraction)
+  """How many of them are trained on."""
+  return int(pair_count(settings) * settings.train_fraction)
 
 
 def table(
