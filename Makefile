@@ -14,7 +14,7 @@ test: $(VENV)/dev  ## set up, then run all tests
 	$(RUN) -m pytest -n 2
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
-	$(VENV)-floor/bin/python -m pytest -n 2 tests/test_*.py tests/experiments/test_runs.py
+	$(VENV)-floor/bin/python -m pytest -n 2 tests/test_*.py tests/contract tests/experiments/test_runs.py
 
 lint: $(VENV)/dev  ## format, lint and type check
 	$(RUN) -m ruff format --check .

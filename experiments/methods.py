@@ -233,10 +233,12 @@ def make_optimizer(
     warmup = numbers["lr_warmup"]  # the first update has learning rate 0, as in the reference
     return numbers["learning_rate"] * jnp.where(step < warmup, step / warmup, 1.0)
 
-  adam = {"learning_rate": learning_rate, "b1": numbers["b1"], "b2": numbers["b2"], "eps": 1e-8}
-  if settings.optimizer == "adamw":
-    optimizer = optax.adamw(**adam, weight_decay=numbers["weight_decay"])
-  else:
-    decay = optax.add_decayed_weights(numbers["weight_decay"])
-    optimizer = optax.chain(decay, optax.adam(**adam))
+  make = optax.adamw if settings.optimizer == "adamw" else grokfax.adam_l2
+  optimizer = make(
+    learning_rate,
+    b1=numbers["b1"],
+    b2=numbers["b2"],
+    eps=1e-8,
+    weight_decay=numbers["weight_decay"],
+  )
   return optax.chain(*method.transformations(**own), optimizer)

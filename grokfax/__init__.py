@@ -4,18 +4,37 @@ Amplify the slow part of the gradient, and delayed generalization comes sooner:
 ``optax.chain(grokfax.grokfast_ema(), optax.adamw(1e-3))``.
 """
 
-from grokfax.filters import GrokfastEmaState, GrokfastMaState, grokfast_ema, grokfast_ma
-from grokfax.gates import (
-  GateState,
+from grokfax import spectrum
+from grokfax.conditions import (
+  StatefulCondition,
   from_step,
-  gate,
   latched,
   metric_at_least,
   metric_below,
   ramped,
-  start_at,
+  until,
 )
-from grokfax.optimizers import grokfast_adam, grokfast_adamw
+from grokfax.filters import (
+  GrokfastEmaState,
+  GrokfastFirState,
+  GrokfastIirState,
+  GrokfastMaState,
+  GrokfastMultiscaleState,
+  grokfast_ema,
+  grokfast_fir,
+  grokfast_iir,
+  grokfast_ma,
+  grokfast_multiscale,
+)
+from grokfax.gates import GateState, gate, start_at
+from grokfax.optimizers import (
+  adam_l2,
+  delayed_compression_adam,
+  grokfast_adam,
+  grokfast_adamw,
+  grokfast_delayed_compression_adamw,
+  grokfast_ma_adam,
+)
 from grokfax.penalties import (
   FrobeniusPenaltyState,
   delayed_compression,
@@ -29,19 +48,32 @@ __all__ = [
   "FrobeniusPenaltyState",
   "GateState",
   "GrokfastEmaState",
+  "GrokfastFirState",
+  "GrokfastIirState",
   "GrokfastMaState",
+  "GrokfastMultiscaleState",
+  "StatefulCondition",
+  "adam_l2",
   "delayed_compression",
+  "delayed_compression_adam",
   "frobenius_penalty",
   "from_step",
   "gate",
   "grokfast_adam",
   "grokfast_adamw",
+  "grokfast_delayed_compression_adamw",
   "grokfast_ema",
+  "grokfast_fir",
+  "grokfast_iir",
   "grokfast_ma",
+  "grokfast_ma_adam",
+  "grokfast_multiscale",
   "latched",
   "metric_at_least",
   "metric_below",
   "not_bias",
   "ramped",
+  "spectrum",
   "start_at",
+  "until",
 ]

@@ -36,15 +36,29 @@ def accumulators_like(params: optax.Params, dtype: jax.typing.DTypeLike | None) 
   return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=accumulator_dtype_of(p, dtype)), params)
 
 
-def promoted(g: Any, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """A gradient and its accumulator in the wider of their dtypes: neither loses a digit."""
-  dtype = jnp.promote_types(jnp.result_type(g), state.dtype)
-  return jnp.asarray(g, dtype), state.astype(dtype)
+def promoted(g: Any, *states: jax.Array) -> list[jax.Array]:
+  """A gradient and its accumulators in the widest of their dtypes: none loses a digit."""
+  dtype = jnp.result_type(g)
+  for state in states:
+    dtype = jnp.promote_types(dtype, state.dtype)
+  return [jnp.asarray(array, dtype) for array in (g, *states)]
 
 
 def as_scalar_of(value: jax.typing.ArrayLike, array: jax.Array) -> jax.Array:
   """`value` in `array`'s precision, so that the product keeps `array`'s dtype."""
   return jnp.asarray(value, dtype=jnp.finfo(array.dtype).dtype)
+
+
+def amplify(*gains: jax.typing.ArrayLike) -> Callable[..., jax.Array]:
+  """The rule ĝ = g + Σ λ·slow, with a gain λ for each slow part of the gradient."""
+
+  def rule(g, *slow):
+    g, *slow = promoted(g, *slow)
+    for gain, part in zip(gains, slow, strict=True):
+      g = g + as_scalar_of(gain, part) * part
+    return g
+
+  return rule
 
 
 def _is_none(leaf: Any) -> bool:

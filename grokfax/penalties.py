@@ -14,7 +14,8 @@ import optax
 
 from grokfax import _arguments, _trees
 from grokfax._arguments import at_step
-from grokfax.gates import gate, latched, metric_at_least
+from grokfax.conditions import latched, metric_at_least
+from grokfax.gates import gate
 
 Mask: TypeAlias = Any | Callable[[optax.Params], Any] | None
 
@@ -66,14 +67,19 @@ def frobenius_penalty(
 
     \hat g = g + 2 c W
 
-  Before Adam this is coupled weight decay of 2c. In a chain it stands after the
-  filter (else the filter acts on the penalty too) and before the optimizer.
+  In a chain it stands after the filter (else the filter acts on the penalty too).
+  Before the optimizer the penalty is *coupled*: to Adam it is a part of the
+  gradient, weight decay of 2c as ``torch.optim.Adam`` has it. Between
+  ``optax.scale_by_adam`` and the learning rate it is *decoupled*: weight decay of
+  2c as AdamW has it.
+
   Gradients of any shape and floating dtype; what comes out has the shape and
   dtype of what went in.
 
   Args:
-    coefficient: c, not negative. A number, a traced scalar or a schedule of the
-      step, counted from 0.
+    coefficient: c, not negative. A number, a traced scalar or a schedule: of the
+      step, counted from 0, or inside a :func:`grokfax.gate` of the steps since
+      the gate last opened, 0 at the first that is open.
     mask: what to penalise: None for everything, a tree of bools with the
       parameters' structure (or a prefix of it), or a function from the
       parameters to one, such as :func:`not_bias`.
@@ -93,6 +99,16 @@ def frobenius_penalty(
     >>> print(updates)
     [1. 2.]
 
+    Decoupled from Adam:
+
+    >>> import optax
+    >>> tx = optax.chain(
+    ...   grokfax.grokfast_ema(),
+    ...   optax.scale_by_adam(),
+    ...   grokfax.frobenius_penalty(0.5),
+    ...   optax.scale_by_learning_rate(1e-3),
+    ... )
+
   References:
     The loss of Delayed Compression in https://github.com/vuciv/grokfast.
   """
@@ -103,13 +119,13 @@ def frobenius_penalty(
     del params
     return FrobeniusPenaltyState(jnp.zeros([], jnp.int32))
 
-  def update_fn(updates, state, params=None, **extra_args):
+  def update_fn(updates, state, params=None, *, steps_open=None, **extra_args):
     del extra_args
     if params is None:
       raise ValueError(
         "a Frobenius penalty needs the parameters: call update(grads, state, params)."
       )
-    c = at_step(coefficient, state.penalty_step)
+    c = at_step(coefficient, state.penalty_step if steps_open is None else steps_open)
 
     def penalise(g, w):
       w = jnp.asarray(w, _trees.accumulator_dtype_of(w, None))
@@ -137,7 +153,8 @@ def delayed_compression(
   before the update: ``update(grads, state, params, train_accuracy=accuracy)``.
 
   Args:
-    coefficient: of the penalty; see :func:`frobenius_penalty`.
+    coefficient: c, not negative. A number, a traced scalar or a schedule of the
+      steps since the penalty was last switched on, 0 at the first.
     threshold: the metric from which the penalty acts. A number, a traced scalar
       or a schedule of the step.
     metric: the metric's keyword in ``update``.
@@ -155,11 +172,16 @@ def delayed_compression(
   Examples:
     >>> import grokfax, jax.numpy as jnp, optax
     >>> tx = optax.chain(
-    ...     grokfax.delayed_compression(0.01, 0.99, mask=grokfax.not_bias), optax.adam(1e-3)
+    ...   grokfax.delayed_compression(0.01, 0.99, mask=grokfax.not_bias), optax.adam(1e-3)
     ... )
     >>> params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
     >>> state = tx.init(params)
     >>> updates, state = tx.update(params, state, params, train_accuracy=1.0)
+
+    A penalty that grows over the first 100 steps after memorisation:
+
+    >>> growing = optax.linear_schedule(0.0, 0.01, 100)
+    >>> tx = grokfax.delayed_compression(growing, latch=True)
 
   References:
     https://github.com/vuciv/grokfast, where it is on for accuracies of .99 and above.

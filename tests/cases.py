@@ -1,60 +1,177 @@
 """One table of all transformations: a case added here is tested everywhere.
 
-Each case is a function to build it, so that a test may do so under a tracer or in
-float64, the metrics that its update wants, and whether it bears `None` for a
-gradient: Optax's own `masked` and Adam, which some cases hold, do not.
+Each case is a function and its arguments, so that a test may build it under a tracer,
+with its arguments injected or in float64.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
 import optax
+import scipy.signal
 
 import grokfax
 
-
-class Case(NamedTuple):
-  make: Callable[[], optax.GradientTransformationExtraArgs]
-  metrics: tuple[str, ...] = ()
-  bears_none: bool = True
-
-
-def _compression(**settings):
-  return lambda: grokfax.delayed_compression(0.01, 0.5, **settings)
-
-
-def _gated_ema(when):
-  return lambda: grokfax.gate(grokfax.grokfast_ema(), when())
-
-
 ACCURACY = ("train_accuracy",)
 
+
+class Case(NamedTuple):
+  """A transformation under test.
+
+  Attributes:
+    factory: makes it.
+    settings: its arguments.
+    static: those that no tracer can stand for, as `optax.inject_hyperparams` wants to know.
+    metrics: extra arguments that its update needs.
+    bears_none: whether a gradient may be `None`: Optax's own `masked` and Adam do not bear it.
+    settles: for a linear filter, after how many steps of zeros it is time-invariant.
+  """
+
+  factory: Callable[..., optax.GradientTransformationExtraArgs]
+  settings: Mapping[str, Any]
+  static: tuple[str, ...] = ()
+  metrics: tuple[str, ...] = ()
+  bears_none: bool = True
+  settles: int | None = None
+
+  def make(self) -> optax.GradientTransformationExtraArgs:
+    return self.factory(**self.settings)
+
+
+def _ema_from(n):
+  return grokfax.gate(grokfax.grokfast_ema(), grokfax.from_step(n))
+
+
+def _ema_below(threshold):
+  return grokfax.gate(grokfax.grokfast_ema(), grokfax.metric_below("train_accuracy", threshold))
+
+
+def _ema_latched_ramp(threshold, steps):
+  when = grokfax.ramped(grokfax.latched(_memorised(threshold)), steps)
+  return grokfax.gate(grokfax.grokfast_ema(), when)
+
+
+def _memorised(threshold):
+  return grokfax.metric_at_least("train_accuracy", threshold)
+
+
+def _from_memorising_to_grokking(lamb, threshold):
+  memorised = grokfax.latched(_memorised(threshold))
+  grokked = grokfax.metric_at_least("probe_accuracy", threshold)
+  return grokfax.gate(grokfax.gate(grokfax.grokfast_ma(3, lamb), memorised), grokfax.until(grokked))
+
+
+def _decoupled_penalty(coefficient):
+  return optax.chain(
+    grokfax.grokfast_ema(),
+    optax.scale_by_adam(),
+    grokfax.frobenius_penalty(coefficient),
+    optax.scale_by_learning_rate(1e-3),
+  )
+
+
+BUTTERWORTH = dict(zip("ba", scipy.signal.butter(2, 0.2), strict=True))
+
+FILTERS: dict[str, Case] = {
+  "ema": Case(grokfax.grokfast_ema, {}, settles=1),
+  "ema_slow": Case(grokfax.grokfast_ema, {"alpha": 0.5, "lamb": 3.0}, settles=1),
+  "multiscale": Case(
+    grokfax.grokfast_multiscale, {"alphas": (0.5, 0.98), "lambs": (1.0, 2.0)}, settles=1
+  ),
+  "ma": Case(grokfax.grokfast_ma, {"window_size": 3}, ("window_size",), settles=3),
+  "ma_one": Case(grokfax.grokfast_ma, {"window_size": 1}, ("window_size",), settles=1),
+  "ma_sum": Case(
+    grokfax.grokfast_ma,
+    {"window_size": 4, "lamb": 0.3, "filter_type": "sum"},
+    ("window_size",),
+    settles=4,
+  ),
+  "ma_no_warmup": Case(
+    grokfax.grokfast_ma, {"window_size": 3, "warmup": False}, ("window_size",), settles=3
+  ),
+  "fir": Case(
+    grokfax.grokfast_fir, {"taps": np.asarray([0.5, -0.25, 1.0]), "lamb": 2.0}, settles=0
+  ),
+  "fir_one": Case(grokfax.grokfast_fir, {"taps": (0.5,)}, settles=0),
+  "iir": Case(grokfax.grokfast_iir, {**BUTTERWORTH, "lamb": 2.0}, settles=0),
+  "iir_first": Case(
+    grokfax.grokfast_iir, {**BUTTERWORTH, "lamb": 2.0, "initial": "first_gradient"}, settles=1
+  ),
+  "iir_no_pole": Case(grokfax.grokfast_iir, {"b": (0.5,), "a": (2.0,)}, settles=0),
+}
+
 CASES: dict[str, Case] = {
-  "ema": Case(lambda: grokfax.grokfast_ema()),
+  **FILTERS,
   "ema_schedules": Case(
-    lambda: grokfax.grokfast_ema(optax.linear_schedule(0.9, 0.98, 5), grokfax.start_at(2, 1.0))
+    grokfax.grokfast_ema,
+    {"alpha": optax.linear_schedule(0.9, 0.98, 5), "lamb": grokfax.start_at(2, 1.0)},
   ),
-  "ma": Case(lambda: grokfax.grokfast_ma(3)),
-  "ma_one": Case(lambda: grokfax.grokfast_ma(1)),
-  "ma_sum": Case(lambda: grokfax.grokfast_ma(4, 0.3, filter_type="sum")),
-  "ma_no_warmup": Case(lambda: grokfax.grokfast_ma(3, warmup=False)),
-  "ma_two_stage": Case(lambda: grokfax.grokfast_ma(3, grokfax.start_at(4, 5.0))),
-  "penalty": Case(lambda: grokfax.frobenius_penalty(0.1)),
-  "penalty_schedule": Case(lambda: grokfax.frobenius_penalty(optax.constant_schedule(0.1))),
+  "multiscale_schedules": Case(
+    grokfax.grokfast_multiscale,
+    {
+      "alphas": [optax.linear_schedule(0.9, 0.98, 5), 0.5],
+      "lambs": [1.0, grokfax.start_at(2, 1.0)],
+    },
+  ),
+  "ma_two_stage": Case(
+    grokfax.grokfast_ma, {"window_size": 3, "lamb": grokfax.start_at(4, 5.0)}, ("window_size",)
+  ),
+  "fir_schedule": Case(
+    grokfax.grokfast_fir, {"taps": [1.0, 0.5], "lamb": optax.linear_schedule(0.0, 2.0, 5)}
+  ),
+  "penalty": Case(grokfax.frobenius_penalty, {"coefficient": 0.1}),
+  "penalty_schedule": Case(
+    grokfax.frobenius_penalty, {"coefficient": optax.linear_schedule(0.0, 0.1, 5)}
+  ),
   "penalty_not_bias": Case(
-    lambda: grokfax.frobenius_penalty(0.1, mask=grokfax.not_bias), bears_none=False
+    grokfax.frobenius_penalty,
+    {"coefficient": 0.1, "mask": grokfax.not_bias},
+    ("mask",),
+    bears_none=False,
   ),
-  "compression": Case(_compression(), ACCURACY),
-  "compression_latched": Case(_compression(latch=True), ACCURACY),
-  "compression_not_bias": Case(_compression(mask=grokfax.not_bias), ACCURACY, bears_none=False),
-  "gate_from_step": Case(_gated_ema(lambda: grokfax.from_step(2))),
-  "gate_below": Case(_gated_ema(lambda: grokfax.metric_below("train_accuracy", 0.5)), ACCURACY),
-  "gate_latched_ramp": Case(
-    _gated_ema(
-      lambda: grokfax.ramped(grokfax.latched(grokfax.metric_at_least("train_accuracy", 0.5)), 3)
-    ),
+  "penalty_decoupled": Case(_decoupled_penalty, {"coefficient": 0.1}, bears_none=False),
+  "compression": Case(
+    grokfax.delayed_compression, {"coefficient": 0.01, "threshold": 0.5}, metrics=ACCURACY
+  ),
+  "compression_growing": Case(
+    grokfax.delayed_compression,
+    {"coefficient": optax.linear_schedule(0.0, 0.1, 3), "threshold": 0.5, "latch": True},
+    ("coefficient",),  # injected, it would be a schedule of the step
     ACCURACY,
   ),
-  "adam": Case(lambda: grokfax.grokfast_adam(1e-3), bears_none=False),
-  "adamw": Case(lambda: grokfax.grokfast_adamw(1e-3), bears_none=False),
+  "compression_not_bias": Case(
+    grokfax.delayed_compression,
+    {"threshold": 0.5, "mask": grokfax.not_bias},
+    ("mask",),
+    ACCURACY,
+    bears_none=False,
+  ),
+  "gate_from_step": Case(_ema_from, {"n": 2}),
+  "gate_below": Case(_ema_below, {"threshold": 0.5}, metrics=ACCURACY),
+  "gate_latched_ramp": Case(_ema_latched_ramp, {"threshold": 0.5, "steps": 3.0}, metrics=ACCURACY),
+  "gate_in_gate": Case(
+    _from_memorising_to_grokking,
+    {"lamb": 5.0, "threshold": 0.5},
+    metrics=("train_accuracy", "probe_accuracy"),
+  ),
 }
+
+OPTIMIZERS: dict[str, Case] = {
+  "adam_l2": Case(grokfax.adam_l2, {"learning_rate": 1e-3, "weight_decay": 0.1}),
+  "grokfast_adam": Case(grokfax.grokfast_adam, {"learning_rate": 1e-3}),
+  "grokfast_adamw": Case(grokfax.grokfast_adamw, {"learning_rate": 1e-3}),
+  "grokfast_ma_adam": Case(
+    grokfax.grokfast_ma_adam, {"learning_rate": 1e-3, "window_size": 3}, ("window_size",)
+  ),
+  "delayed_compression_adam": Case(
+    grokfax.delayed_compression_adam, {"learning_rate": 1e-3, "threshold": 0.5}, ("mask",), ACCURACY
+  ),
+  "grokfast_delayed_compression_adamw": Case(
+    grokfax.grokfast_delayed_compression_adamw,
+    {"learning_rate": 1e-3, "threshold": 0.5},
+    ("mask",),
+    ACCURACY,
+  ),
+}
+CASES |= {name: case._replace(bears_none=False) for name, case in OPTIMIZERS.items()}

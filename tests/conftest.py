@@ -12,6 +12,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("grokfax")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_num_cpu_devices", 8)  # so that sharding can be tested
 
 
 def pytest_configure(config):

@@ -1,5 +1,6 @@
 """The package as a user gets it."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -12,22 +13,71 @@ import grokfax
 ROOT = Path(__file__).parent.parent
 
 
+# Every public name, those of public modules with the module before them.
+PUBLIC = {
+  (f"{prefix}{name}"): getattr(module, name)
+  for prefix, module in (("", grokfax), ("spectrum.", grokfax.spectrum))
+  for name in module.__all__
+  if not inspect.ismodule(getattr(module, name))
+}
+FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)}
+
+
 def test_all_is_what_there_is():
-  public = {n for n, v in vars(grokfax).items() if not n.startswith("_") and not _is_module(v)}
-  assert set(grokfax.__all__) == public
-  assert list(grokfax.__all__) == sorted(grokfax.__all__)
+  names = {n for n, v in vars(grokfax).items() if not n.startswith("_")}
+  private = {
+    "conditions",
+    "filters",
+    "gates",
+    "optimizers",
+    "penalties",
+  }  # whose names are handed on
+  assert set(grokfax.__all__) == names - private
+  defined = {
+    n
+    for n, v in vars(grokfax.spectrum).items()
+    if getattr(v, "__module__", None) == "grokfax.spectrum" and not n.startswith("_")
+  }
+  assert set(grokfax.spectrum.__all__) == defined
+  for module in (grokfax, grokfax.spectrum):
+    assert list(module.__all__) == sorted(module.__all__)
 
 
-def _is_module(value):
-  return type(value).__name__ == "module"
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstring(name):
+  doc = PUBLIC[name].__doc__
+  summary, *rest = doc.split("\n\n")
+  assert re.fullmatch(r"\S.*[.]", summary), "one line, with a full stop"
+  if name in FUNCTIONS:
+    assert ">>>" in doc
+    for argument in inspect.signature(FUNCTIONS[name]).parameters:
+      assert re.search(rf"^    (\*\*)?{argument}: ", doc, re.MULTILINE), argument
+  else:
+    assert "Attributes:" in rest[-1] or any("Attributes:" in part for part in rest)
+    for field in PUBLIC[name]._fields:
+      assert re.search(rf"^    {field}: ", doc, re.MULTILINE), field
 
 
-def test_public_functions_have_docstrings_with_examples():
-  for name in grokfax.__all__:
-    value = getattr(grokfax, name)
-    assert value.__doc__, name
-    if not isinstance(value, type):
-      assert ">>>" in value.__doc__, name
+API = (ROOT / "docs" / "api.md").read_text()
+
+
+def test_the_api_page_has_every_public_name():
+  """With its signature and the first line of its docstring, and no name beside."""
+  entries = dict(re.findall(r"^### `([\w.]+)(.*?)(?=^##|\Z)", API, re.MULTILINE | re.DOTALL))
+  assert set(entries) == set(PUBLIC)
+  for name, entry in entries.items():
+    summary = PUBLIC[name].__doc__.split("\n")[0].replace(":func:", "").replace("``", "`")
+    assert summary in entry, name
+    if name in FUNCTIONS:
+      shown = "".join(entry.partition("`")[0].split())
+      assert shown == "".join(signature(FUNCTIONS[name]).split()), name
+
+
+def signature(function) -> str:
+  """(a, b=1, *, c=None): the arguments without their types."""
+  parameters = inspect.signature(function).parameters.values()
+  bare = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
+  return re.sub(r"<function (\w+) at \w+>", r"\1", str(inspect.Signature(bare)))
 
 
 def test_the_library_needs_only_jax_and_optax():

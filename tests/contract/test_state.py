@@ -1,64 +1,23 @@
-"""What every transformation must honour, for every case in the table."""
+"""What every transformation's state must honour, for every case in the table."""
 
-import chex
 import jax
 import jax.export
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
 
 import grokfax
-from tests.cases import CASES, Case
-from tests.helpers import avals, run, x64
-
-STEPS = 8
-
-
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
-def case(request) -> Case:
-  return request.param
-
-
-def metrics_of(case: Case, steps: int = STEPS):
-  values = jnp.asarray(np.tile([0.2, 0.9, 0.4, 0.7], -(-steps // 4))[:steps], jnp.float32)
-  return dict.fromkeys(case.metrics, values)
-
-
-def at(metrics, i):
-  return {name: values[i] for name, values in metrics.items()}
-
-
-def tree_of(shape_of_leaf, dtype=jnp.float32):
-  return {
-    "layer": {"kernel": shape_of_leaf((3, 2), dtype), "bias": shape_of_leaf((2,), dtype)},
-    "scale": shape_of_leaf((), dtype),
-    "nothing": shape_of_leaf((0, 4), dtype),
-  }
-
-
-def make_params(dtype=jnp.float32):
-  return tree_of(lambda shape, dtype: jnp.full(shape, 0.5, dtype), dtype)
-
-
-def make_gradients(dtype=jnp.float32, steps: int = STEPS):
-  rng = np.random.default_rng(0)
-
-  def leaf(shape, dtype):
-    value = rng.normal(size=shape)
-    if jnp.issubdtype(dtype, jnp.complexfloating):
-      value = value + 1j * rng.normal(size=shape)
-    return jnp.asarray(value, dtype)
-
-  return [tree_of(leaf, dtype) for _ in range(steps)]
-
-
-def run_case(case, gradients, params):
-  return run(case.make(), gradients, params, **metrics_of(case, len(gradients)))
-
-
-def assert_close(ours, theirs):
-  chex.assert_trees_all_close(ours, theirs, rtol=1e-6, atol=1e-6)
+from tests.cases import CASES
+from tests.contract.tools import (
+  assert_close,
+  at,
+  make_gradients,
+  make_params,
+  metrics_of,
+  run_case,
+  tree_of,
+)
+from tests.helpers import avals, x64
 
 
 def test_is_a_transformation_with_extra_arguments(case):
@@ -178,31 +137,6 @@ def test_lowers_for_accelerators(case):
   for platform in ("tpu", "cuda"):
     exported = jax.export.export(function, platforms=[platform])(*args, at(metrics_of(case), 0))
     assert exported.platforms == (platform,)
-
-
-def test_composes_with_optax(case):
-  """chain, masked, partition, MultiSteps, apply_if_finite: each against the bare result."""
-  params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
-  bare, _ = run_case(case, gradients, params)
-  every = jax.tree.map(lambda _: True, params)
-  wrapped = {
-    "chain": optax.chain(optax.identity(), case.make(), optax.identity()),
-    "masked": optax.masked(case.make(), every),
-    "partition": optax.partition({"all": case.make()}, jax.tree.map(lambda _: "all", params)),
-    "apply_if_finite": optax.apply_if_finite(case.make(), 3),
-    "conditionally_transform": optax.conditionally_transform(
-      case.make(), lambda step, **_: step >= 0, forward_extra_args=True
-    ),
-  }
-  for tx in wrapped.values():
-    updates, _ = run(tx, gradients, params, **metrics)
-    assert_close(updates, bare)
-
-  # Two micro-batches a step: a transformation sees their mean, and the metric of the second.
-  mini = optax.MultiSteps(case.make(), 2).gradient_transformation()
-  doubled = [g for g in gradients for _ in range(2)]
-  updates, _ = run(mini, doubled, params, **{n: jnp.repeat(v, 2) for n, v in metrics.items()})
-  assert_close(updates[1::2], bare)
 
 
 def test_tree_utilities_find_their_way(case):

@@ -1,0 +1,138 @@
+"""The average of the last gradients."""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from grokfax import _arguments, _trees
+from grokfax._arguments import at_step
+from grokfax.filters import _ring
+
+
+class GrokfastMaState(NamedTuple):
+  """State of :func:`grokfast_ma`.
+
+  Attributes:
+    filter_step: updates made so far, int32 of shape ().
+    slot: where in the window the next gradient is written, int32 of shape ().
+      It is a clock, not data: it does not depend on ``filter_step``.
+    window: the last w gradients as a ring, (w, *shape), in the parameters' dtype.
+    recent_sum: sum of the last w - 1 of them, in the accumulator's dtype.
+    fresh_sum: sum of those written since the ring last wrapped.
+  """
+
+  filter_step: jax.typing.ArrayLike
+  slot: jax.typing.ArrayLike
+  window: Any
+  recent_sum: Any
+  fresh_sum: Any
+
+
+def grokfast_ma(
+  window_size: int = 100,
+  lamb: optax.ScalarOrSchedule = 5.0,
+  *,
+  filter_type: Literal["mean", "sum"] = "mean",
+  warmup: bool = True,
+  accumulator_dtype: jax.typing.DTypeLike | None = None,
+) -> optax.GradientTransformationExtraArgs:
+  r"""Adds λ times the moving average of the last w gradients.
+
+  .. math::
+
+    \hat g_t = g_t + \frac{\lambda}{w} \sum_{k=0}^{w-1} g_{t-k}
+
+  The window includes the gradient of this step. A step costs the same at any
+  window, in time; in memory the state holds w + 2 arrays for each parameter.
+  Works on gradients of any shape and of any floating or complex dtype; what
+  comes out has the shape and dtype of what went in.
+
+  Rounding does not build up, and a gradient that was not finite is gone from
+  the state 2w steps later.
+
+  Args:
+    window_size: w, how many gradients the window holds: a Python int >= 1, for
+      it sets a shape. Under ``optax.inject_hyperparams`` name it in
+      ``static_args``.
+    lamb: λ, how much of the average is added, not negative. A number, a traced
+      scalar or a schedule of the step, counted from 0;
+      :func:`grokfax.start_at` makes the paper's two-stage run.
+    filter_type: "mean", or "sum" for the sum over the window.
+    warmup: if True, nothing is added until w gradients are held; if False, the
+      mean over those held so far is added from the first step.
+    accumulator_dtype: dtype of the sums. None is that of the parameter, but at
+      least float32. The window keeps the parameter's own dtype.
+
+  Returns:
+    A gradient transformation, to be chained before the optimizer.
+
+  Raises:
+    ValueError: if ``window_size`` is below 1, not an int or traced,
+      ``filter_type`` is unknown, or ``lamb`` is a number below 0.
+
+  Examples:
+    >>> import grokfax, jax.numpy as jnp
+    >>> tx = grokfax.grokfast_ma(window_size=2, lamb=1.0)
+    >>> state = tx.init(jnp.zeros([]))
+    >>> for g in (1.0, 3.0, 5.0):
+    ...   update, state = tx.update(jnp.asarray(g), state)
+    ...   print(update)
+    1.0
+    5.0
+    9.0
+
+  References:
+    Lee et al., `Grokfast <https://arxiv.org/abs/2405.20233>`_, 2024, algorithm 1.
+  """
+  _arguments.check_size("window_size", window_size)
+  _arguments.check_not_negative("lamb", lamb)
+  _arguments.check_choice("filter_type", filter_type, ("mean", "sum"))
+  _arguments.check_choice("warmup", warmup, (True, False))
+  _trees.check_accumulator_dtype(accumulator_dtype)
+  last_slot = window_size - 1
+
+  def init_fn(params):
+    return GrokfastMaState(
+      filter_step=jnp.zeros([], jnp.int32),
+      slot=jnp.zeros([], jnp.int32),
+      window=_ring.zeros(params, window_size),
+      recent_sum=_trees.accumulators_like(params, accumulator_dtype),
+      fresh_sum=_trees.accumulators_like(params, accumulator_dtype),
+    )
+
+  def update_fn(updates, state, params=None, **extra_args):
+    del params, extra_args
+    step, slot = state.filter_step, state.slot
+    next_slot = _ring.after(slot, window_size)
+    held = jnp.minimum(step + 1, window_size)
+    gain = at_step(lamb, step) / (held if filter_type == "mean" else 1)
+    if warmup:
+      gain = jnp.where(held == window_size, gain, 0.0)
+
+    # A running sum alone would keep the rounding of the large early gradients,
+    # and one NaN, for good. So a second sum starts anew whenever the ring wraps,
+    # and takes over when it holds a whole window.
+    def since_wrap(g, fresh):
+      return jnp.where(slot == 0, jnp.asarray(g, fresh.dtype), fresh + g)
+
+    def whole(g, recent, fresh):
+      return jnp.where(slot == last_slot, fresh, recent + g)
+
+    def without_oldest(g, recent, sums, ring):
+      del g
+      return sums - _ring.read(ring, next_slot, recent.dtype)
+
+    window = _ring.write(updates, state.window, slot)
+    # What is summed is what the ring keeps, so that a gradient leaves as it came.
+    kept = _ring.as_kept(updates, window)
+    fresh_sum = _trees.advance(since_wrap, kept, state.fresh_sum)
+    sums = _trees.advance(whole, kept, state.recent_sum, fresh_sum)
+    recent_sum = _trees.advance(without_oldest, kept, state.recent_sum, sums, window)
+    updates = _trees.emit(_trees.amplify(gain), updates, sums)
+    return updates, GrokfastMaState(
+      optax.safe_increment(step), next_slot, window, recent_sum, fresh_sum
+    )
+
+  return optax.GradientTransformationExtraArgs(init_fn, update_fn)
