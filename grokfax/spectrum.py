@@ -162,6 +162,8 @@ def half_power_cutoff(tx: optax.GradientTransformation, length: int, **settings:
   """
   added = impulse_response(tx, length, **settings).astype(np.float64)
   added[0] -= 1.0
+  if not np.abs(added.sum()) > 0:
+    raise ValueError("there is no cutoff: the transformation adds nothing to a constant gradient.")
 
   def above_half(omega):
     return float(np.abs(_transform(added, omega)) / np.abs(added.sum()) - math.sqrt(0.5))
@@ -170,7 +172,7 @@ def half_power_cutoff(tx: optax.GradientTransformation, length: int, **settings:
   power = np.abs(np.fft.rfft(added, 16 * length)) ** 2
   below = np.flatnonzero(power < power[0] / 2)
   if not below.size:
-    raise ValueError("the added part has no cutoff: it nowhere falls to half its power at 0.")
+    raise ValueError("there is no cutoff: the added part nowhere falls to half its power at 0.")
   step = 2 * np.pi / (16 * length)
   return _root(above_half, float(below[0] - 1) * step, float(below[0]) * step)
 

@@ -29,15 +29,20 @@ def run(tx, gradients, params=None, *, jit=True, **metrics):
   return updates, states
 
 
-def filtered(tx, gradients: np.ndarray) -> np.ndarray:
-  """What a filter makes of a stream: (steps, ...) -> (steps, ...), in one scan."""
-  stream = jnp.asarray(gradients)
+def scanned(tx, stream):
+  """What `tx` makes of gradients in a row, (steps, ...) in each leaf: its updates and states."""
 
   def step(state, g):
-    u, state = tx.update(g, state)
-    return state, u
+    u, state = tx.update(g, state, g)
+    return state, (u, state)
 
-  return np.asarray(jax.lax.scan(step, tx.init(stream[0]), stream)[1])
+  first = jax.tree.map(lambda leaf: leaf[0], stream)
+  return jax.lax.scan(step, tx.init(first), stream)[1]
+
+
+def filtered(tx, gradients: np.ndarray) -> np.ndarray:
+  """What a filter makes of a stream: (steps, ...) -> (steps, ...), in one scan."""
+  return np.asarray(jax.jit(lambda g: scanned(tx, g)[0])(jnp.asarray(gradients)))
 
 
 def avals(tree: Any) -> Any:

@@ -38,6 +38,50 @@ BAD = {
     lambda: optax.inject_hyperparams(grokfax.grokfast_ma)(window_size=3).init(jnp.ones(2)),
     "static_args",
   ),
+  "alphas": (
+    lambda: grokfax.grokfast_multiscale([0.5, 1.0], [1, 1]),
+    r"alphas\[1\] must be .* \[0, 1\)",
+  ),
+  "lambs": (lambda: grokfax.grokfast_multiscale([0.5], [-1]), r"lambs\[0\] must be .* >= 0"),
+  "scales": (
+    lambda: grokfax.grokfast_multiscale([0.5, 0.9], [1.0]),
+    "alphas and lambs must have the same length, .* got 2 and 1",
+  ),
+  "no scales": (
+    lambda: grokfax.grokfast_multiscale([], []),
+    "alphas must be a sequence of at least",
+  ),
+  "one alpha": (lambda: grokfax.grokfast_multiscale(0.5, [1.0]), "alphas must be a sequence"),
+  "alphas text": (lambda: grokfax.grokfast_multiscale("0.5", [1.0]), "alphas must be a sequence"),
+  "taps empty": (
+    lambda: grokfax.grokfast_fir([]),
+    "taps must be a sequence of at least one finite",
+  ),
+  "taps number": (lambda: grokfax.grokfast_fir(0.5), "taps must be a sequence"),
+  "taps matrix": (lambda: grokfax.grokfast_fir(np.ones((20, 20))), "taps must be a sequence"),
+  "taps ragged": (lambda: grokfax.grokfast_fir([[1], [1, 2]]), "taps must be a sequence"),
+  "taps nan": (lambda: grokfax.grokfast_fir([1.0, float("nan")]), "one finite real number"),
+  "taps text": (lambda: grokfax.grokfast_fir(["0.5"]), "one finite real number"),
+  "taps bool": (lambda: grokfax.grokfast_fir([True]), "one finite real number"),
+  "taps complex": (lambda: grokfax.grokfast_fir([1j]), "one finite real number"),
+  "taps none": (lambda: grokfax.grokfast_fir(None), "taps must be a sequence"),
+  "taps traced": (
+    lambda: jax.jit(lambda h: grokfax.grokfast_fir(h).init(jnp.ones(2)))(0.5),
+    "taps must be a sequence",
+  ),
+  "fir lamb": (lambda: grokfax.grokfast_fir([1.0], -1.0), "lamb must be a finite number >= 0"),
+  "unstable": (
+    lambda: grokfax.grokfast_iir([1.0], [1.0, -1.01]),
+    r"a must have all its roots .* inside the unit circle, .* has absolute value 1.01",
+  ),
+  "marginal": (lambda: grokfax.grokfast_iir([1.0], [1.0, -1.0]), "inside the unit circle"),
+  "unstable pair": (lambda: grokfax.grokfast_iir([1.0], [2.0, 0.0, 2.5]), "inside the unit circle"),
+  "a zero": (lambda: grokfax.grokfast_iir([1.0], [0.0, 1.0]), r"a\[0\] must not be 0"),
+  "b empty": (lambda: grokfax.grokfast_iir([], [1.0]), "b must be a sequence"),
+  "initial": (
+    lambda: grokfax.grokfast_iir([1.0], [1.0], initial="ones"),
+    "initial must be one of 'zero', 'first_gradient'; got 'ones'",
+  ),
   "filter_type": (
     lambda: grokfax.grokfast_ma(filter_type="median"),
     "filter_type must be one of 'mean', 'sum'",
@@ -110,6 +154,9 @@ def test_traced_arguments_pass():
     tx = optax.chain(
       grokfax.grokfast_ema(v, v),
       grokfax.grokfast_ma(3, grokfax.start_at(v, v)),
+      grokfax.grokfast_multiscale([v, 0.5], [1.0, v]),
+      grokfax.grokfast_fir([v, 1.0], v),
+      grokfax.grokfast_iir([v], [1.0, -v], v, initial="first_gradient"),
       grokfax.gate(grokfax.frobenius_penalty(v), grokfax.ramped(grokfax.from_step(v), v)),
       grokfax.delayed_compression(v, v),
     )

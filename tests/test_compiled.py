@@ -1,4 +1,4 @@
-"""What the compiler makes of the moving average: the ring is written in place.
+"""What the compiler makes of a window of gradients: its ring is written in place.
 
 XLA copies a ring that is read before it is written, the whole window at every step. The
 tests look at the compiled program, and at a ring built the wrong way as a control.
@@ -55,7 +55,7 @@ def under_vmap(tx, window_size):
 
 def under_vmap_donated(tx, window_size):
   """A chunk of runs side by side: members share the clocks, their state comes from outside."""
-  axes = grokfax.GrokfastMaState(None, None, 0, 0, 0)
+  axes = jax.tree.map(lambda leaf: 0 if leaf.ndim else None, tx.init(jnp.zeros(SHAPE)))
   run = jax.vmap(train(tx), in_axes=(0, axes, 0), out_axes=((0, axes), 0))
   params = jnp.zeros((MEMBERS, *SHAPE))
   state = jax.vmap(tx.init, out_axes=axes)(params)
@@ -92,11 +92,15 @@ def read_first(window_size):
   return collections.namedtuple("Transformation", "init update")(init, update)
 
 
+WINDOWED = {"ma": grokfax.grokfast_ma, "fir": lambda n: grokfax.grokfast_fir([1 / n] * n)}
+
+
 @pytest.mark.parametrize("window_size", [10, 100])
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_the_ring_is_written_in_place(context, window_size):
+@pytest.mark.parametrize("name", WINDOWED)
+def test_the_ring_is_written_in_place(name, context, window_size):
   build, members, born = CONTEXTS[context]
-  compiled = build(grokfax.grokfast_ma(window_size), window_size)
+  compiled = build(WINDOWED[name](window_size), window_size)
   shape = (window_size, *SHAPE) if members == 1 else (members, window_size, *SHAPE)
   assert f"[{','.join(map(str, shape))}]" in compiled.as_text()
   assert copies_and_scatters(compiled.as_text(), shape) == []

@@ -1,5 +1,7 @@
 """What is the filters' own; the rest is in the contract and the recordings."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import grokfax
-from tests.helpers import filtered, run, x64
+from tests.helpers import filtered, run, scanned, x64
 
 
 def direct_ma(g, window_size, lamb, filter_type, warmup):
@@ -72,24 +74,12 @@ def test_a_nan_is_gone_two_windows_later(bad_step, window_size):
   bad[bad_step, 0] = np.nan
   bad[bad_step, 1] = np.inf
   tx = grokfax.grokfast_ma(window_size)
-
-  def step(state, g):
-    u, state = tx.update(g, state)
-    return state, (u, state)
-
-  _, (clean, _) = jax.lax.scan(step, tx.init(g[0]), jnp.asarray(g))
-  _, (ours, states) = jax.lax.scan(step, tx.init(g[0]), jnp.asarray(bad))
+  clean, _ = scanned(tx, jnp.asarray(g))
+  ours, states = scanned(tx, jnp.asarray(bad))
   gone = bad_step + 2 * window_size
   assert all(np.isfinite(leaf[gone:]).all() for leaf in jax.tree.leaves(states))
   np.testing.assert_allclose(ours[gone:], clean[gone:], rtol=1e-5, atol=1e-5)
   np.testing.assert_array_equal(ours[:bad_step], clean[:bad_step])
-
-
-def test_the_window_holds_raw_gradients():
-  """A port that puts filtered gradients into its queue grows without bound."""
-  tx = grokfax.grokfast_ma(5, lamb=5.0)
-  ours = filtered(tx, np.ones((200, 1), np.float32))
-  np.testing.assert_allclose(ours[4:], 6.0, rtol=1e-6)
 
 
 def test_the_state_does_not_alias_the_first_gradient():
@@ -100,48 +90,82 @@ def test_the_state_does_not_alias_the_first_gradient():
   assert state.slow_gradient["w"].unsafe_buffer_pointer() != g["w"].unsafe_buffer_pointer()
 
 
-def test_alpha_is_the_decay_and_lamb_the_gain():
-  """A port with the two swapped diverges: for a constant gradient the gain is 1 + lamb."""
-  g = np.ones((50, 1), np.float32)
-  np.testing.assert_allclose(filtered(grokfax.grokfast_ema(0.98, 2.0), g), 3.0, rtol=1e-6)
+# Filters with a gain of 1 for a constant gradient, over time scales of 50 steps or less.
+LOW_PASS = {
+  "ema": lambda **dtype: grokfax.grokfast_ema(0.98, 1e3, **dtype),
+  "multiscale": lambda **dtype: grokfax.grokfast_multiscale((0.98, 0.9), (5e2, 5e2), **dtype),
+  "ma": lambda **dtype: grokfax.grokfast_ma(50, 1e3, **dtype),
+  "fir": lambda **dtype: grokfax.grokfast_fir([1 / 50] * 50, 1e3, **dtype),
+  "iir": lambda **dtype: grokfax.grokfast_iir([0.02], [1, -0.98], 1e3, **dtype),
+}
 
 
-@pytest.mark.parametrize("make", [grokfax.grokfast_ema, lambda: grokfax.grokfast_ma(10)])
-def test_bfloat16_is_accumulated_in_float32(make):
-  """In bfloat16 an average with alpha .98 stalls at .926 of a constant gradient."""
-  stream = jnp.concatenate([jnp.zeros((10, 1)), jnp.ones((2000, 1))]).astype(jnp.bfloat16)
-  updates, states = jax.jit(lambda: _scan(make(), stream))()
-  assert updates.dtype == jnp.bfloat16
-  sums = states.slow_gradient if hasattr(states, "slow_gradient") else states.recent_sum / 9
-  assert sums.dtype == jnp.float32
-  assert abs(sums[-1, 0] - 1) < 1e-3
+@pytest.mark.parametrize("name", LOW_PASS)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_narrow_gradients_are_accumulated_in_float32(name, dtype):
+  """A stream that starts at zero and then is 1 reaches 1 within 1e-3.
 
+  The gradients are narrow, and so is the
+  window; what comes out is asked for in float32, for the average times 1,000 to be seen.
+  """
+  stream = jnp.concatenate([jnp.zeros((60, 1)), jnp.ones((2000, 1))]).astype(dtype)
+  tx = LOW_PASS[name]()
 
-def _scan(tx, stream):
   def step(state, g):
-    u, state = tx.update(g, state)
-    return state, (u, state)
+    _, after = tx.update(g, state)
+    wide, _ = tx.update(g.astype(jnp.float32), state)
+    return after, wide
 
-  return jax.lax.scan(step, tx.init(stream[0]), stream)[1]
+  updates = jax.jit(lambda: jax.lax.scan(step, tx.init(stream[0]), stream)[1])()
+  assert abs((updates[-1, 0] - 1) / 1e3 - 1) < 1e-3
 
 
-def test_accumulator_dtype_is_what_was_asked_for():
-  params = jnp.zeros(3, jnp.bfloat16)
-  assert grokfax.grokfast_ema(accumulator_dtype="bfloat16").init(params).slow_gradient.dtype == (
-    jnp.bfloat16
-  )
-  state = grokfax.grokfast_ma(4).init(params)
-  assert state.window.dtype == jnp.bfloat16
-  assert state.recent_sum.dtype == state.fresh_sum.dtype == jnp.float32
+def test_in_bfloat16_the_average_stalls():
+  """The control: what the accumulator's dtype is for."""
+  stream = jnp.concatenate([jnp.zeros((10, 1)), jnp.ones((2000, 1))]).astype(jnp.bfloat16)
+  tx = grokfax.grokfast_ema(0.98, accumulator_dtype=jnp.bfloat16)
+  states = jax.jit(lambda: scanned(tx, stream))()[1]
+  assert states.slow_gradient[-1, 0] < 0.95
+
+
+@pytest.mark.parametrize("name", LOW_PASS)
+def test_accumulator_dtype_is_what_was_asked_for(name):
+  """A window keeps the parameters' dtype; all else is in the accumulator's."""
+  params = {
+    "narrow": jnp.zeros(3, jnp.bfloat16),
+    "wide": jnp.zeros(3),
+    "complex": jnp.zeros(3, "complex64"),
+  }
+  for dtype, expected in (
+    (None, {"narrow": "float32", "wide": "float32", "complex": "complex64"}),
+    ("bfloat16", {"narrow": "bfloat16", "wide": "bfloat16", "complex": "complex64"}),
+  ):
+    state = LOW_PASS[name](accumulator_dtype=dtype).init(params)
+    for field, value in state._asdict().items():
+      own = {key: leaf.dtype.name for key, leaf in params.items()}
+      trees = value if isinstance(value, tuple) else (value,)
+      for tree in trees:
+        if isinstance(tree, dict):
+          dtypes = {key: leaf.dtype.name for key, leaf in tree.items()}
+          assert dtypes == (own if field == "window" else expected), (field, dtype)
+
+
+FILTERS_WITHOUT_GAIN = {
+  "ema": functools.partial(grokfax.grokfast_ema, lamb=0.0),
+  "multiscale": functools.partial(grokfax.grokfast_multiscale, (0.5, 0.9), (0.0, 0.0)),
+  "ma": functools.partial(grokfax.grokfast_ma, lamb=0.0),
+  "fir": functools.partial(grokfax.grokfast_fir, [0.5, 0.25], 0.0),
+  "iir": functools.partial(grokfax.grokfast_iir, [0.5], [1, -0.5], 0.0),
+}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 @pytest.mark.parametrize("accumulator", ["float16", "bfloat16", "float32", None])
-@pytest.mark.parametrize("make", [grokfax.grokfast_ema, grokfax.grokfast_ma])
+@pytest.mark.parametrize("make", FILTERS_WITHOUT_GAIN.values(), ids=FILTERS_WITHOUT_GAIN.keys())
 def test_what_is_added_to_is_the_gradient_itself(make, accumulator, dtype):
   """With lamb = 0 nothing is lost, however narrow the accumulator."""
   g = [jnp.asarray([1.2345678, 1e-9, 1e4], dtype)] * 2
-  updates, _ = run(make(lamb=0.0, accumulator_dtype=accumulator), g)
+  updates, _ = run(make(accumulator_dtype=accumulator), g)
   np.testing.assert_array_equal(np.stack(updates), np.stack(g))
 
 
@@ -164,7 +188,8 @@ def test_float32_gradients_of_bfloat16_parameters():
 def test_weakly_typed_parameters_compile_once():
   params = jnp.asarray(1.0)
   assert params.aval.weak_type
-  for tx in (grokfax.grokfast_ema(), grokfax.grokfast_ma(3)):
+  for make in LOW_PASS.values():
+    tx = make()
     update = jax.jit(tx.update)
     _, state = update(params, tx.init(params))
     update(params, state)
@@ -191,7 +216,7 @@ def test_hyperparameters_may_be_traced():
   g = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
   alphas, lambs = jnp.asarray([0.5, 0.9]), jnp.asarray([1.0, 3.0])
   swept = jax.jit(
-    jax.vmap(lambda *settings: _scan(grokfax.grokfast_ema(*settings), jnp.asarray(g))[0])
+    jax.vmap(lambda *settings: scanned(grokfax.grokfast_ema(*settings), jnp.asarray(g))[0])
   )
   for ours, alpha, lamb in zip(swept(alphas, lambs), (0.5, 0.9), (1.0, 3.0), strict=True):
     np.testing.assert_allclose(ours, filtered(grokfax.grokfast_ema(alpha, lamb), g), rtol=1e-5)
@@ -204,3 +229,33 @@ def test_hyperparameters_may_be_traced():
   np.testing.assert_allclose(
     filtered(injected, g), filtered(grokfax.grokfast_ma(4, 2.0), g), rtol=1e-5
   )
+
+
+def test_coefficients_may_be_traced():
+  """Of a FIR and an IIR filter, their number being static; in a sweep over them."""
+  g = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+  taps = jnp.asarray([[1.0, 0.5], [0.2, -0.2]])
+  swept = jax.jit(jax.vmap(lambda h: scanned(grokfax.grokfast_fir(h), jnp.asarray(g))[0]))(taps)
+  for ours, h in zip(swept, np.asarray(taps), strict=True):
+    np.testing.assert_allclose(ours, filtered(grokfax.grokfast_fir(h), g), rtol=1e-5, atol=1e-6)
+
+  def ema(alpha):
+    b, a = jnp.stack([1 - alpha]), jnp.stack([jnp.ones([]), -alpha])
+    return scanned(grokfax.grokfast_iir(b, a, initial="first_gradient"), jnp.asarray(g))[0]
+
+  alphas = jnp.asarray([0.5, 0.9])
+  for ours, alpha in zip(jax.jit(jax.vmap(ema))(alphas), (0.5, 0.9), strict=True):
+    np.testing.assert_allclose(ours, filtered(grokfax.grokfast_ema(alpha, 1.0), g), rtol=1e-5)
+
+
+@settings(max_examples=10)
+@given(bad_step=st.integers(0, 15), size=st.integers(1, 8))
+def test_a_nan_leaves_a_fir_filter_with_the_window(bad_step, size):
+  g = np.random.default_rng(bad_step).normal(size=(30, 1)).astype(np.float32)
+  bad = g.copy()
+  bad[bad_step] = np.nan
+  tx = grokfax.grokfast_fir(np.linspace(1, 2, size))
+  ours, clean = filtered(tx, bad), filtered(tx, g)
+  since = np.arange(30) - bad_step
+  np.testing.assert_array_equal(np.isnan(ours[:, 0]), (since >= 0) & (since < size))
+  np.testing.assert_allclose(ours[bad_step + size :], clean[bad_step + size :], rtol=1e-5)

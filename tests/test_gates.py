@@ -1,5 +1,6 @@
 """When a transformation acts."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -33,6 +34,10 @@ ACCURACY = jnp.asarray([0.1, 0.99, 0.5, 0.995, 1.0, 0.2])
     (grokfax.ramped(grokfax.metric_at_least("a", 0.99), 2), [0, 0.5, 0, 0.5, 1, 0]),
     (grokfax.ramped(grokfax.latched(grokfax.metric_at_least("a", 0.99)), 3),
      [0, 1 / 3, 2 / 3, 1, 1, 1]),
+    (grokfax.until(grokfax.metric_at_least("a", 0.99)), [1, 0, 0, 0, 0, 0]),
+    (grokfax.until(grokfax.from_step(4)), [1, 1, 1, 1, 0, 0]),
+    (grokfax.latched(grokfax.until(grokfax.from_step(2))), [1, 1, 1, 1, 1, 1]),
+    (grokfax.ramped(grokfax.until(grokfax.from_step(3)), 2), [0.5, 1, 1, 0, 0, 0]),
     (lambda step, **_: step % 2 == 0, [1, 0, 1, 0, 1, 0]),
     (lambda step, **_: True, [1, 1, 1, 1, 1, 1]),
     (lambda step, a, **_: a, [0.1, 0.99, 0.5, 0.995, 1.0, 0.2]),
@@ -71,3 +76,64 @@ def test_start_at():
   assert [float(lamb(i)) for i in range(4)] == [0, 0, 5, 5]
   scheduled = grokfax.start_at(1, lambda step: 10.0 * step)
   assert [float(scheduled(i)) for i in range(3)] == [0, 10, 20]
+
+
+def ema_by_hand(alpha=0.5, lamb=2.0):
+  mu, out = G[0], []
+  for g in G:
+    mu = alpha * mu + (1 - alpha) * g
+    out.append(g + lamb * mu)
+  return out
+
+
+def test_grokfast_from_memorisation_on():
+  """The filter has seen all gradients when it starts to act, and acts from then on."""
+  memorised = grokfax.latched(grokfax.metric_at_least("train_accuracy", 0.99))
+  tx = grokfax.gate(grokfax.grokfast_ema(0.5), memorised)
+  updates, _ = run(tx, G, train_accuracy=ACCURACY)
+  expected = [G[0], *ema_by_hand()[1:]]
+  np.testing.assert_allclose(np.stack(updates), np.stack(expected), rtol=1e-6)
+
+
+def test_grokfast_up_to_the_grok():
+  """Off for good, though the metric falls again."""
+  grokked = grokfax.metric_at_least("probe_accuracy", 0.95)
+  tx = grokfax.gate(grokfax.grokfast_ema(0.5), grokfax.until(grokked))
+  updates, _ = run(tx, G, probe_accuracy=jnp.asarray([0.1, 0.2, 0.96, 0.5, 0.1, 1.0]))
+  expected = [*ema_by_hand()[:2], *G[2:]]
+  np.testing.assert_allclose(np.stack(updates), np.stack(expected), rtol=1e-6)
+
+
+def test_the_two_stage_run_is_a_gate_too():
+  gated, _ = run(grokfax.gate(grokfax.grokfast_ma(2, 5.0), grokfax.from_step(3)), G)
+  scheduled, _ = run(grokfax.grokfast_ma(2, grokfax.start_at(3, 5.0)), G)
+  np.testing.assert_allclose(np.stack(gated), np.stack(scheduled), rtol=1e-6)
+
+
+def test_steps_open_are_counted_from_each_opening():
+  seen = []
+
+  def spy(updates, state, params=None, *, steps_open, **_):
+    seen.append(int(steps_open))
+    return updates, state
+
+  tx = optax.GradientTransformationExtraArgs(lambda _: (), spy)
+  gate = grokfax.gate(tx, grokfax.metric_at_least("a", 0.99))
+  _, states = run(gate, G, jit=False, a=ACCURACY)
+  assert seen == [0, 0, 1, 0, 1, 2]  # before each step, whether this one is open or not
+  assert [int(state.steps_open) for state in states] == [0, 1, 0, 1, 2, 0]
+
+
+def test_members_of_a_vmap_decide_each_for_themselves():
+  tx = grokfax.gate(optax.scale(0.0), grokfax.latched(grokfax.metric_at_least("a", 0.5)))
+  accuracy = jnp.asarray([[0.0, 0.6, 0.0], [0.0, 0.0, 0.0], [0.9, 0.0, 0.0]])
+
+  def train(accuracy):
+    def step(state, a):
+      u, state = tx.update(jnp.ones([]), state, a=a)
+      return state, u
+
+    return jax.lax.scan(step, tx.init(jnp.ones([])), accuracy)[1]
+
+  updates = jax.jit(jax.vmap(train))(accuracy)
+  np.testing.assert_array_equal(updates, [[1, 0, 0], [1, 1, 1], [0, 0, 0]])

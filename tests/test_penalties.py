@@ -90,6 +90,44 @@ def test_a_schedule_counts_steps_from_0():
   np.testing.assert_allclose(np.stack(updates)[:, 0], [0, 1, 2])
 
 
+@pytest.mark.parametrize(
+  ("latch", "expected"), [(False, [0, 0, 1, 0, 0, 1, 2]), (True, [0, 0, 1, 2, 3, 4, 5])]
+)
+def test_in_a_gate_a_schedule_counts_from_the_opening(latch, expected):
+  """0 at the first step that is open, whether it opens for the first time or again."""
+  tx = grokfax.delayed_compression(lambda step: 0.5 * step, 0.99, latch=latch)
+  accuracy = jnp.asarray([0.5, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0])
+  updates, states = run(tx, [jnp.zeros(1)] * 7, jnp.ones(1), train_accuracy=accuracy)
+  np.testing.assert_allclose(np.stack(updates)[:, 0], expected)
+  assert int(states[-1].inner_state.penalty_step) == 7
+
+
+def test_a_masked_schedule_counts_from_the_opening_too():
+  tx = grokfax.delayed_compression(lambda step: 0.5 * (step + 1), 0.99, mask=grokfax.not_bias)
+  accuracy = jnp.asarray([0.5, 1.0, 1.0])
+  updates, _ = run(tx, [ZEROS] * 3, PARAMS, train_accuracy=accuracy)
+  np.testing.assert_allclose([float(u["norm"]["scale"][0]) / 6 for u in updates], [0, 1, 2])
+  assert not any(np.any(u["dense"]["bias"]) for u in updates)
+
+
+def test_after_adam_it_is_decoupled_weight_decay():
+  """Between Adam's scaling and the learning rate: AdamW's decay, of 2c."""
+  g = [jax.tree.map(lambda w, i=i: jnp.sin(w + i), PARAMS) for i in range(5)]
+  rate = optax.scale_by_learning_rate(0.1)
+  ours = optax.chain(optax.scale_by_adam(), grokfax.frobenius_penalty(0.01), rate)
+  a, b = run(ours, g, PARAMS)[0], run(optax.adamw(0.1, weight_decay=0.02), g, PARAMS)[0]
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), a, b)
+
+
+def test_decoupled_compression():
+  """Delayed Compression may stand there too, and its gate decides."""
+  g = [jnp.ones(1)] * 2
+  compression = grokfax.delayed_compression(0.25, 0.99)
+  tx = optax.chain(optax.scale_by_adam(), compression, optax.scale_by_learning_rate(0.1))
+  updates, _ = run(tx, g, jnp.full(1, 4.0), train_accuracy=jnp.asarray([0.5, 1.0]))
+  np.testing.assert_allclose(np.stack(updates)[:, 0], [-0.1 * 1, -0.1 * (1 + 2)], rtol=1e-5)
+
+
 def test_filter_then_penalty_differs_from_penalty_then_filter():
   """The order matters: a filter after the penalty amplifies the penalty too."""
   g, params = [jnp.ones(1)] * 3, jnp.ones(1)
@@ -98,3 +136,15 @@ def test_filter_then_penalty_differs_from_penalty_then_filter():
   before, _ = run(optax.chain(penalty, filter_), g, params)
   np.testing.assert_allclose(after[-1], 3 * 1 + 1, rtol=1e-6)
   np.testing.assert_allclose(before[-1], 3 * (1 + 1), rtol=1e-6)
+
+
+def test_the_documented_order_is_that_of_the_named_chain():
+  """Filter, penalty, optimizer: the penalty is not filtered, and Adam sees it."""
+  g, params = [jnp.asarray([1.0, -1.0])] * 3, jnp.asarray([2.0, 0.5])
+  ours = grokfax.grokfast_delayed_compression_adamw(0.1, 0.9, 2.0, 0.5, mask=None, weight_decay=0.0)
+  chain = optax.chain(
+    grokfax.grokfast_ema(0.9, 2.0), grokfax.frobenius_penalty(0.5), optax.adam(0.1, 0.9, 0.98)
+  )
+  a, _ = run(ours, g, params, train_accuracy=jnp.ones(3))
+  b, _ = run(chain, g, params)
+  np.testing.assert_allclose(np.stack(a), np.stack(b), rtol=1e-5)

@@ -1,6 +1,7 @@
 """Methods by name: the sources' settings, and what is refused."""
 
 import dataclasses
+import functools
 
 import jax.numpy as jnp
 import numpy as np
@@ -60,11 +61,16 @@ def by_hand(name):
   return optax.chain(*before, *optimizer, optax.scale_by_learning_rate(rate))
 
 
+def small(name, **change):
+  """The method with a window and a first stage that fit the few gradients here."""
+  own = METHODS[name].own
+  sizes = {key: value for key, value in {"window_size": 3, "start_step": 5.0}.items() if key in own}
+  return methods.resolve(MethodSettings(name, **{**sizes, **change}))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_chain_is_the_one_written_by_hand(name):
-  sizes = {"window_size": 3} if "window_size" in SOURCES[name] else {}
-  sizes |= {"start_step": 5.0} if "start_step" in SOURCES[name] else {}
-  settings = methods.resolve(MethodSettings(name, **sizes))
+  settings = small(name)
   ours = methods.make_optimizer(settings, methods.hyperparameters(settings))
   accuracy = jnp.linspace(0.97, 1.0, len(G))
   a, _ = run(ours, G, W, train_accuracy=accuracy)
@@ -73,6 +79,31 @@ def test_the_chain_is_the_one_written_by_hand(name):
     for leaf in x:
       np.testing.assert_allclose(x[leaf], y[leaf], rtol=1e-4, atol=1e-9)
   assert not np.any(a[0]["kernel"])  # the first update has learning rate 0
+
+
+NAMED = {
+  "baseline": grokfax.adam_l2,
+  "grokfast_ma": functools.partial(grokfax.grokfast_ma_adam, window_size=3),
+  "grokfast_ma_two_stage": functools.partial(
+    grokfax.grokfast_ma_adam, window_size=3, lamb=grokfax.start_at(5, 5.0), weight_decay=0.0
+  ),
+  "grokfast_ema": grokfax.grokfast_adam,
+  "delayed_compression": grokfax.delayed_compression_adam,
+  "grokfast_ema_delayed_compression": grokfax.grokfast_delayed_compression_adamw,
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_an_optimizer_with_a_name(name):
+  """With its own defaults: those of the library are those of the experiments."""
+  ours = NAMED[name](optax.linear_schedule(0.0, 1e-3, 10))
+  settings = small(name)
+  theirs = methods.make_optimizer(settings, methods.hyperparameters(settings))
+  accuracy = jnp.linspace(0.97, 1.0, len(G))
+  a, b = (run(tx, G, W, train_accuracy=accuracy)[0] for tx in (ours, theirs))
+  for x, y in zip(a, b, strict=True):
+    for leaf in x:
+      np.testing.assert_allclose(x[leaf], y[leaf], rtol=1e-4, atol=1e-9)
 
 
 def test_every_hyperparameter_reaches_the_optimizer():
@@ -85,12 +116,9 @@ def test_every_hyperparameter_reaches_the_optimizer():
   accuracy = jnp.linspace(0.97, 1.0, len(G))
   tried = set()
   for name, method in METHODS.items():
-    base = {"weight_decay": 0.01}
-    base |= {"window_size": 3} if "window_size" in method.own else {}
-    base |= {"start_step": 5.0} if "start_step" in method.own else {}
 
-    def updates(name=name, base=base, **change):
-      settings = methods.resolve(MethodSettings(name, **{**base, **change}))
+    def updates(name=name, **change):
+      settings = small(name, **{"weight_decay": 0.01, **change})
       tx = methods.make_optimizer(settings, methods.hyperparameters(settings))
       return np.stack([u["kernel"] for u in run(tx, G, W, train_accuracy=accuracy)[0]])
 

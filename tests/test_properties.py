@@ -1,0 +1,208 @@
+"""What is true of every linear filter, by Hypothesis; of streams that begin with zeros.
+
+A start from the first gradient, or a warm-up, is linear but not time-invariant. After as many zeros
+as the case says (`settles`) it is over, and a filter is linear and time-invariant.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import grokfax
+from tests.cases import FILTERS
+from tests.helpers import filtered, scanned, x64
+
+SEEDS = st.integers(0, 2**32 - 1)
+STEPS = 24
+
+
+@pytest.fixture(params=FILTERS.values(), ids=FILTERS.keys(), scope="module")
+def case(request):
+  return request.param
+
+
+def stream(seed, zeros=0):
+  """Gradients of two numbers, the first `zeros` of them 0."""
+  g = np.random.default_rng(seed).normal(size=(STEPS, 2))
+  return np.concatenate([np.zeros((zeros, 2)), g])
+
+
+def compiled(make):
+  """The response of `make(*settings)` to a stream, in float64, compiled once for all examples."""
+  function = jax.jit(lambda g, *settings: scanned(make(*settings), g)[0])
+
+  def call(g, *settings):
+    with x64():
+      return np.asarray(function(jnp.asarray(g), *settings))
+
+  return call
+
+
+def assert_same(ours, theirs):
+  np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_linearity(case):
+  apply = compiled(case.make)
+
+  @given(SEEDS, SEEDS, st.floats(-3, 3), st.floats(-3, 3))
+  def check(seed, other, a, b):
+    g, h = stream(seed), stream(other)
+    assert_same(apply(a * g + b * h), a * apply(g) + b * apply(h))
+
+  check()
+
+
+def test_time_invariance(case):
+  """Later by some steps in, later by as many out."""
+  apply = compiled(case.make)
+
+  @given(SEEDS, st.integers(1, 10))
+  def check(seed, delay):
+    g = stream(seed, zeros=case.settles + 10)
+    late = np.roll(g, delay, axis=0)
+    late[:delay] = 0
+    assert_same(apply(late)[delay:], apply(g)[:-delay])
+
+  check()
+
+
+def test_scale_equivariance(case):
+  """Over many orders of magnitude, in float32: powers of 2 lose nothing."""
+  tx = case.make()
+  apply = jax.jit(lambda g: scanned(tx, g)[0])
+
+  @given(SEEDS, st.integers(-40, 40))
+  def check(seed, exponent):
+    g, scale = stream(seed).astype(np.float32), np.float32(2.0**exponent)
+    np.testing.assert_allclose(apply(g * scale), np.asarray(apply(g)) * scale, rtol=1e-6)
+
+  check()
+
+
+def test_leaves_do_not_see_each_other(case):
+  """The same leaves in another order: the same updates in that order."""
+  leaves = np.stack([stream(seed) for seed in range(4)])
+  tx = case.make()
+  apply = jax.jit(lambda leaves: scanned(tx, list(leaves))[0])
+  plain = np.stack(apply(leaves))
+
+  @given(st.permutations(range(4)))
+  def check(order):
+    shuffled = np.stack(apply(leaves[list(order)]))
+    np.testing.assert_allclose(shuffled, plain[list(order)], rtol=1e-5, atol=1e-6)
+
+  check()
+
+
+LINEAR_OPTIMIZERS = {
+  "sgd": lambda: optax.sgd(0.1),
+  "momentum": lambda: optax.sgd(0.1, momentum=0.9),
+  "nesterov": lambda: optax.sgd(0.1, momentum=0.9, nesterov=True),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR_OPTIMIZERS)
+def test_theorem_a1(case, name):
+  """Filtering the gradients is filtering the updates, for a linear optimizer (paper, A.1)."""
+  optimizer = LINEAR_OPTIMIZERS[name]
+  before = compiled(lambda: optax.chain(case.make(), optimizer()))
+  after = compiled(lambda: optax.chain(optimizer(), case.make()))
+
+  @given(SEEDS)
+  def check(seed):
+    g = stream(seed, zeros=case.settles)
+    assert_same(before(g), after(g))
+
+  check()
+
+
+@pytest.mark.parametrize("name", ["ema_slow", "ma", "iir"])
+def test_theorem_a1_does_not_hold_for_adam(name):
+  g = stream(0, zeros=4)
+  filter_, adam = FILTERS[name].make(), optax.adam(0.1)
+  before = compiled(lambda: optax.chain(filter_, adam))(g)
+  after = compiled(lambda: optax.chain(adam, filter_))(g)
+  assert np.abs(before - after).max() > 0.01
+
+
+@settings(max_examples=20)
+@given(SEEDS, st.integers(1, 12), st.floats(0, 5))
+def test_ma_is_a_fir_filter(seed, window_size, lamb):
+  """From the step on at which the window is full."""
+  g = stream(seed)
+  with x64():
+    ma = filtered(grokfax.grokfast_ma(window_size, lamb), g)
+    fir = filtered(grokfax.grokfast_fir(np.full(window_size, 1 / window_size), lamb), g)
+  assert_same(ma[window_size - 1 :], fir[window_size - 1 :])
+
+
+def _ema_as_iir(initial):
+  return lambda a, lamb: grokfax.grokfast_iir([1 - a], [1.0, -a], lamb, initial=initial)
+
+
+EMA = compiled(grokfax.grokfast_ema)
+FIRST_STARTED_IIR = compiled(_ema_as_iir("first_gradient"))
+ZERO_STARTED_IIR = compiled(_ema_as_iir("zero"))
+NESTEROV = compiled(lambda decay: optax.trace(decay, nesterov=True))
+
+
+@given(SEEDS, st.floats(0, 0.99), st.floats(0, 5))
+def test_ema_is_an_iir_filter(seed, alpha, lamb):
+  """From the first step on, where that too starts from the first gradient."""
+  g, late = stream(seed), stream(seed, zeros=1)
+  assert_same(EMA(g, alpha, lamb), FIRST_STARTED_IIR(g, alpha, lamb))
+  assert_same(EMA(late, alpha, lamb), ZERO_STARTED_IIR(late, alpha, lamb))
+
+
+@settings(max_examples=10)
+@given(SEEDS, st.lists(st.floats(0, 0.99), min_size=1, max_size=4), st.floats(0, 5))
+def test_multiscale_is_the_sum_of_its_scales(seed, alphas, lamb):
+  g, lambs = stream(seed), [lamb + j for j in range(len(alphas))]
+  with x64():
+    ours = filtered(grokfax.grokfast_multiscale(alphas, lambs), g)
+  added = [EMA(g, a, b) - g for a, b in zip(alphas, lambs, strict=True)]
+  assert_same(ours, g + sum(added))
+
+
+@given(SEEDS, st.floats(0, 0.99))
+def test_nesterov_momentum_is_an_ema_with_its_gain_bound(seed, decay):
+  """`optax.trace(a, nesterov=True)` is the filter with λ = a / (1 - a)."""
+  g = stream(seed, zeros=1)
+  assert_same(NESTEROV(g, decay), EMA(g, decay, decay / (1 - decay)))
+
+
+COEFFICIENTS = st.lists(st.floats(-2, 2), min_size=1, max_size=4)
+POLES = st.lists(st.floats(-0.95, 0.95), max_size=3)
+
+
+@settings(max_examples=30)
+@given(SEEDS, COEFFICIENTS, POLES, st.sampled_from([1.0, -0.5, 4.0]))
+def test_iir_is_scipys_lfilter(seed, b, poles, a0):
+  """From zero, and from the first gradient as `lfilter_zi` has it."""
+  g, a = stream(seed), a0 * np.atleast_1d(np.poly(poles))
+  with x64():
+    from_zero = filtered(grokfax.grokfast_iir(b, a), g) - g
+    from_first = filtered(grokfax.grokfast_iir(b, a, initial="first_gradient"), g) - g
+  np.testing.assert_allclose(from_zero, scipy.signal.lfilter(b, a, g, axis=0), rtol=0, atol=1e-10)
+  order = max(len(b), len(a)) - 1
+  padded = [np.pad(c, (0, order + 1 - len(c))) for c in (np.asarray(b), a)]
+  zi = scipy.signal.lfilter_zi(*padded)[:, None] * g[0] if order else np.zeros((0, 2))
+  expected, _ = scipy.signal.lfilter(b, a, g, axis=0, zi=zi)
+  np.testing.assert_allclose(from_first, expected, rtol=0, atol=1e-10)
+
+
+@settings(max_examples=20)
+@given(SEEDS, COEFFICIENTS, st.floats(0, 5))
+def test_fir_is_scipys_lfilter(seed, taps, lamb):
+  g = stream(seed)
+  with x64():
+    ours = filtered(grokfax.grokfast_fir(taps, lamb), g)
+  np.testing.assert_allclose(
+    ours, g + lamb * scipy.signal.lfilter(taps, [1.0], g, axis=0), rtol=0, atol=1e-10
+  )
