@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import optax
-import scipy.signal
 
 import grokfax
+from tests.helpers import butterworth
 
 ACCURACY = ("train_accuracy",)
 
@@ -71,7 +71,7 @@ def _decoupled_penalty(coefficient):
   )
 
 
-BUTTERWORTH = dict(zip("ba", scipy.signal.butter(2, 0.2), strict=True))
+BUTTERWORTH = dict(zip("ba", butterworth(2, 0.2), strict=True))
 
 FILTERS: dict[str, Case] = {
   "ema": Case(grokfax.grokfast_ema, {}, settles=1),

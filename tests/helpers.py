@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.signal
 
 
 def x64():
@@ -43,6 +44,12 @@ def scanned(tx, stream):
 def filtered(tx, gradients: np.ndarray) -> np.ndarray:
   """What a filter makes of a stream: (steps, ...) -> (steps, ...), in one scan."""
   return np.asarray(jax.jit(lambda g: scanned(tx, g)[0])(jnp.asarray(gradients)))
+
+
+def butterworth(order: int, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+  """SciPy's (b, a), whose type depends on its arguments."""
+  b, a = scipy.signal.butter(order, cutoff)  # type: ignore
+  return b, a
 
 
 def avals(tree: Any) -> Any:

@@ -7,6 +7,7 @@ import optax
 import pytest
 
 import grokfax
+from tests.helpers import butterworth
 
 BAD = {
   "alpha too large": (
@@ -72,10 +73,14 @@ BAD = {
   "fir lamb": (lambda: grokfax.grokfast_fir([1.0], -1.0), "lamb must be a finite number >= 0"),
   "unstable": (
     lambda: grokfax.grokfast_iir([1.0], [1.0, -1.01]),
-    r"a must have all its roots .* inside the unit circle, .* has absolute value 1.01",
+    r"must be stable, .* inside the unit circle; in float64 the largest has absolute value 1.01",
   ),
   "marginal": (lambda: grokfax.grokfast_iir([1.0], [1.0, -1.0]), "inside the unit circle"),
   "unstable pair": (lambda: grokfax.grokfast_iir([1.0], [2.0, 0.0, 2.5]), "inside the unit circle"),
+  "unstable in float32": (
+    lambda: grokfax.grokfast_iir(*butterworth(3, 0.001)).init(jnp.ones(2)),
+    "must be stable, .* in float32 the largest has absolute value 1.0007",
+  ),
   "a zero": (lambda: grokfax.grokfast_iir([1.0], [0.0, 1.0]), r"a\[0\] must not be 0"),
   "b empty": (lambda: grokfax.grokfast_iir([], [1.0]), "b must be a sequence"),
   "initial": (

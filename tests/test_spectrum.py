@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import grokfax
 from grokfax import spectrum
-from tests.helpers import x64
+from tests.helpers import butterworth, x64
 
 LENGTH = 512
-BUTTERWORTH = scipy.signal.butter(2, 0.1)
+BUTTERWORTH = butterworth(2, 0.1)
 
 # A transformation and its (b, a) for the whole, g and the added part together.
 FILTERS = {

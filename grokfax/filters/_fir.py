@@ -75,7 +75,7 @@ def grokfast_fir(
     0.0
 
   References:
-    Lee et al., `Grokfast <https://arxiv.org/abs/2405.20233>`_, 2024, section 2,
+    Lee et al., `Grokfast <https://arxiv.org/abs/2405.20233>`_, 2024,
     where the filter may be any low-pass filter.
   """
   taps = _arguments.as_coefficients("taps", taps)

@@ -43,6 +43,17 @@ def test_composes_with_optax(case):
   assert_close(updates[1::2], bare)
 
 
+def test_a_mask_leaves_the_rest_alone(case):
+  """`optax.masked` over a part of the tree: that part as ever, the others as they came."""
+  params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
+  bare, _ = run_case(case, gradients, params)
+  part = {**jax.tree.map(lambda _: True, params), "scale": False}
+  updates, _ = run(optax.masked(case.make(), part), gradients, params, **metrics)
+  for u, v, g in zip(updates, bare, gradients, strict=True):
+    assert_close(u["layer"], v["layer"])
+    assert_close(u["scale"], g["scale"], rtol=0, atol=0)
+
+
 def test_the_metric_of_the_last_micro_batch_counts():
   """A gate in MultiSteps opens by the last metric of each three, whatever the others are."""
   gate = CASES["gate_below"]

@@ -130,6 +130,22 @@ def test_updates_keep_the_dtype_of_the_gradients(case, dtype):
     assert avals(states[-1]) == avals(case.make().init(params))
 
 
+def test_leaves_of_a_tree_may_differ_in_dtype(case):
+  """Each is treated as it is on its own."""
+  with x64():
+    dtypes = {"half": "float16", "narrow": "bfloat16", "wide": "float64", "complex": "complex64"}
+    one = {name: make_gradients(jnp.dtype(dtype)) for name, dtype in dtypes.items()}
+    gradients = [dict(zip(one, g, strict=True)) for g in zip(*one.values(), strict=True)]
+    params = {name: make_params(jnp.dtype(dtype)) for name, dtype in dtypes.items()}
+    together, _ = run_case(case, gradients, params)
+    for name, dtype in dtypes.items():
+      alone, _ = run_case(case, one[name], params[name])
+      mixed = [u[name] for u in together]
+      assert avals(mixed[-1]) == avals(alone[-1])
+      tolerance = 10 * float(jnp.finfo(dtype).eps)
+      assert_close(mixed, alone, rtol=tolerance, atol=tolerance)
+
+
 def test_lowers_for_accelerators(case):
   tx, params = case.make(), make_params()
   args = (params, tx.init(params), params)
