@@ -48,7 +48,7 @@ def filtered(tx, gradients: np.ndarray) -> np.ndarray:
 
 def butterworth(order: int, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
   """SciPy's (b, a), whose type depends on its arguments."""
-  b, a = scipy.signal.butter(order, cutoff)  # type: ignore
+  b, a, *_ = map(np.asarray, scipy.signal.butter(order, cutoff))
   return b, a
 
 
