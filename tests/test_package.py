@@ -1,6 +1,7 @@
 """The package as a user gets it."""
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -96,6 +97,26 @@ README = (ROOT / "README.md").read_text()
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
 def test_readme_code_runs(block):
   exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+
+
+TICKS = re.findall(r'\[✓\]\((\S+) "(\w+)"\)', README)
+
+
+def test_every_tick_leads_to_its_test():
+  assert len(TICKS) == README.count("✓") >= 20
+  for path, name in TICKS:
+    assert f"def {name}(" in (ROOT / path).read_text(), (path, name)
+
+
+def test_readme_says_what_the_import_was_measured_to_cost():
+  result = json.loads((ROOT / "experiments/results/benchmarks/import_time.json").read_text())
+  low, high = result["ratio_range"]
+  assert result["ratio"] <= 0.1
+  words = (
+    f"adds {100 * result['ratio']:.1f} % to `import optax` (median of {result['processes']} "
+    f"processes, {100 * low:.1f} to {100 * high:.1f} %;"
+  )
+  assert words in " ".join(README.split())
 
 
 def test_readme_names_the_two_commands():

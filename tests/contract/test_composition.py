@@ -1,5 +1,8 @@
 """Every transformation inside Optax's wrappers and Flax's trainers, against the bare result."""
 
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -116,11 +119,13 @@ def test_trains_an_nnx_model(case):
   assert_close(ours, flat(trained(case, params, gradients, metrics)), rtol=1e-5, atol=1e-5)
 
 
-def apply_gradients(state: TrainState, grads, **metrics) -> TrainState:
-  """Linen's `TrainState.apply_gradients`, with metrics for the gates; the recipe in the README."""
-  updates, opt_state = state.tx.update(grads, state.opt_state, state.params, **metrics)
-  params = optax.apply_updates(state.params, updates)
-  return state.replace(step=state.step + 1, params=params, opt_state=opt_state)
+def readme_recipe():
+  """The README's `apply_gradients`, which hands metrics on."""
+  readme = (Path(__file__).parents[2] / "README.md").read_text()
+  (block,) = (b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "TrainState" in b)
+  namespace = {}
+  exec(compile(block, "README.md", "exec"), namespace)
+  return namespace["apply_gradients"]
 
 
 def test_trains_in_linens_train_state(case):
@@ -128,7 +133,7 @@ def test_trains_in_linens_train_state(case):
   params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
   expected = trained(case, params, gradients, metrics)
   start = TrainState.create(apply_fn=lambda: None, params=params, tx=case.make())
-  state, step = start, jax.jit(apply_gradients)
+  state, step = start, jax.jit(readme_recipe())
   for i, g in enumerate(gradients):
     state = step(state, g, **at(metrics, i))
   assert_close(state.params, expected, rtol=1e-5, atol=1e-5)
