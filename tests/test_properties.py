@@ -58,6 +58,12 @@ def test_linearity(case):
   check()
 
 
+def test_a_complex_gradient_is_filtered_in_both_its_parts(case):
+  apply = compiled(case.make)
+  g, h = stream(0), stream(1)
+  assert_same(apply(g + 1j * h), apply(g) + 1j * apply(h))
+
+
 def test_time_invariance(case):
   """Later by some steps in, later by as many out."""
   apply = compiled(case.make)
