@@ -90,13 +90,14 @@ def check_mask(mask: Any) -> None:
 
 def as_tuple(name: str, values: Sequence[Value]) -> tuple[Value, ...]:
   """`values`, at least one, as a tuple: of numbers, traced scalars or schedules."""
+  unordered = isinstance(values, (str, bytes, dict, set, frozenset))
   try:
-    values = () if isinstance(values, (str, bytes, dict)) else tuple(values)
+    found = () if unordered else tuple(values)
   except TypeError:
-    values = ()
-  if not values:
+    found = ()
+  if not found:
     raise ValueError(f"{name} must be a sequence of at least one value; got {shown(values)}.")
-  return values
+  return found
 
 
 def as_coefficients(name: str, values: Any) -> np.ndarray | jax.Array:

@@ -2,6 +2,7 @@
 
 A gradient may be `None` (nothing to update there). The accumulator beside it
 then stays as it is, so that the state keeps its structure from step to step.
+(A window of gradients moves on, and takes it for 0.)
 """
 
 from collections.abc import Callable
@@ -55,7 +56,8 @@ def amplify(*gains: jax.typing.ArrayLike) -> Callable[..., jax.Array]:
   def rule(g, *slow):
     g, *slow = promoted(g, *slow)
     for gain, part in zip(gains, slow, strict=True):
-      g = g + as_scalar_of(gain, part) * part
+      gain = as_scalar_of(gain, part)
+      g = jnp.where(gain == 0, g, g + gain * part)  # 0 adds nothing, though the part be inf
     return g
 
   return rule

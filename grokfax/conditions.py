@@ -1,12 +1,13 @@
 """Conditions: when a gate is open.
 
 A condition answers at each step: `when(step, **extra_args)` gives a boolean, or
-a number from 0 to 1 for a gate that opens slowly. It is the condition of
-`optax.conditionally_transform`, and any function of that form will do. Conditions
+a number from 0 to 1 for a gate that opens slowly. Any function of that form will
+do, and it takes `**extra_args`, for it is given the metrics of all gates. Conditions
 with a memory (`latched`, `until`, `ramped`) are a pair of pure functions, as a
 gradient transformation is, and live in the gate's state.
 """
 
+import keyword
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -72,6 +73,9 @@ def from_step(n: jax.typing.ArrayLike) -> Condition:
   Args:
     n: the first step at which it holds, not negative; a number or a traced scalar.
 
+  Returns:
+    A condition, which answers with a boolean.
+
   Raises:
     ValueError: if ``n`` is a number below 0.
 
@@ -82,6 +86,9 @@ def from_step(n: jax.typing.ArrayLike) -> Condition:
   """
   _arguments.check_not_negative("n", n, schedule=False)
   return lambda step, **_: jnp.asarray(step) >= n
+
+
+RESERVED = ("updates", "state", "params", "step", "steps_open")  # arguments that are no metrics
 
 
 def _metric(name: str, extra_args: dict[str, Any]) -> jax.Array:
@@ -97,8 +104,12 @@ def _metric(name: str, extra_args: dict[str, Any]) -> jax.Array:
 
 
 def _check_metric_name(name: str) -> None:
-  if not isinstance(name, str) or not name.isidentifier():
-    raise ValueError(f"name must be that of a keyword argument of update; got {name!r}.")
+  free = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+  if not free or name in RESERVED:
+    raise ValueError(
+      f"name must be that of a keyword argument of update, and none of {', '.join(RESERVED)}; "
+      f"got {_arguments.shown(name)}."
+    )
 
 
 def metric_at_least(name: str, threshold: optax.ScalarOrSchedule) -> Condition:
@@ -110,6 +121,9 @@ def metric_at_least(name: str, threshold: optax.ScalarOrSchedule) -> Condition:
   Args:
     name: the metric's keyword, such as "train_accuracy".
     threshold: a number, a traced scalar or a schedule of the step.
+
+  Returns:
+    A condition, which answers with a boolean.
 
   Raises:
     ValueError: if ``threshold`` is not a number; later, if the metric is missing.
@@ -132,6 +146,9 @@ def metric_below(name: str, threshold: optax.ScalarOrSchedule) -> Condition:
     name: the metric's keyword, such as "train_loss".
     threshold: a number, a traced scalar or a schedule of the step.
 
+  Returns:
+    A condition, which answers with a boolean.
+
   Raises:
     ValueError: if ``threshold`` is not a number; later, if the metric is missing.
 
@@ -150,6 +167,9 @@ def latched(when: Condition) -> StatefulCondition:
 
   Args:
     when: a condition.
+
+  Returns:
+    A condition with a memory.
 
   Examples:
     >>> import grokfax, jax.numpy as jnp, optax
@@ -170,7 +190,7 @@ def latched(when: Condition) -> StatefulCondition:
   def test(state, step, **extra_args):
     opened, inner = state
     answer, inner = when.test(inner, step, **extra_args)
-    opened = opened | (jnp.asarray(answer) != 0)
+    opened = opened | (jnp.asarray(answer) > 0)
     return opened, (opened, inner)
 
   return StatefulCondition(init, test)
@@ -184,6 +204,9 @@ def until(when: Condition) -> StatefulCondition:
 
   Args:
     when: a condition.
+
+  Returns:
+    A condition with a memory.
 
   Examples:
     >>> import grokfax, jax.numpy as jnp, optax
@@ -215,6 +238,9 @@ def ramped(when: Condition, steps: jax.typing.ArrayLike) -> StatefulCondition:
     when: a condition.
     steps: how many, at least 1; a number or a traced scalar.
 
+  Returns:
+    A condition with a memory, which answers with a number from 0 to 1.
+
   Raises:
     ValueError: if ``steps`` is a number below 1.
 
@@ -239,7 +265,7 @@ def ramped(when: Condition, steps: jax.typing.ArrayLike) -> StatefulCondition:
   def test(state, step, **extra_args):
     held, inner = state
     answer, inner = when.test(inner, step, **extra_args)
-    held = jnp.where(jnp.asarray(answer) != 0, optax.safe_increment(held), 0)
+    held = jnp.where(jnp.asarray(answer) > 0, optax.safe_increment(held), 0)
     return jnp.minimum(held / jnp.asarray(steps), 1.0), (held, inner)
 
   return StatefulCondition(init, test)

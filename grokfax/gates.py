@@ -27,6 +27,20 @@ class GateState(NamedTuple):
   inner_state: optax.OptState
 
 
+def _as_strength(answer: Any) -> jax.Array:
+  """What a condition answered, as a scalar."""
+  try:
+    s = jnp.asarray(answer)
+  except (TypeError, ValueError):
+    s = None
+  if s is None or s.ndim or jnp.iscomplexobj(s):
+    raise ValueError(
+      "a condition must answer with a boolean or a number from 0 to 1, of shape (); "
+      f"got {_arguments.shown(answer)}."
+    )
+  return s
+
+
 def gate(
   inner: optax.GradientTransformation, when: Condition
 ) -> optax.GradientTransformationExtraArgs:
@@ -59,7 +73,8 @@ def gate(
     A gradient transformation that takes the condition's metrics as extra arguments.
 
   Raises:
-    ValueError: if ``when`` is no condition; in ``update``, if a metric is missing.
+    ValueError: if ``inner`` is no transformation or ``when`` no condition; in
+      ``update``, if a metric is missing or the answer is no scalar.
 
   Examples:
     Grokfast from the step on at which the batch is memorised:
@@ -80,6 +95,11 @@ def gate(
 
     >>> tx = grokfax.gate(grokfax.grokfast_ma(100, 5.0), grokfax.from_step(500))
   """
+  if not (hasattr(inner, "init") and hasattr(inner, "update")):
+    raise ValueError(
+      "inner must be a gradient transformation, such as grokfast_ema(), and stand first; "
+      f"got {_arguments.shown(inner)}."
+    )
   when = with_state(when)
   inner = optax.with_extra_args_support(inner)
 
@@ -93,19 +113,21 @@ def gate(
 
   def update_fn(updates, state, params=None, **extra_args):
     answer, condition_state = when.test(state.condition_state, state.gate_step, **extra_args)
-    s = jnp.asarray(answer)
+    s = _as_strength(answer)
     steps_open = state.steps_open  # 0 while closed, so at the first step that is open too
     inside = {**extra_args, "steps_open": steps_open}
     acted, inner_state = inner.update(updates, state.inner_state, params, **inside)
 
     def mix(u, v):
       # Selecting at both ends keeps them exact, and a closed gate free of inner's NaNs.
+      wide = jnp.zeros([], _trees.accumulator_dtype_of(u, None))
+      u, v, _ = _trees.promoted(u, v, wide)
       between = u + _trees.as_scalar_of(s, u) * (v - u)
-      return jnp.where(s == 0, u, jnp.where(s == 1, v, between))
+      return jnp.where(s > 0, jnp.where(s >= 1, v, between), u)
 
     return _trees.emit(mix, updates, acted), GateState(
       gate_step=optax.safe_increment(state.gate_step),
-      steps_open=jnp.where(s == 0, 0, optax.safe_increment(steps_open)),
+      steps_open=jnp.where(s > 0, optax.safe_increment(steps_open), 0),
       condition_state=condition_state,
       inner_state=inner_state,
     )
@@ -122,6 +144,9 @@ def start_at(step: jax.typing.ArrayLike, value: optax.ScalarOrSchedule) -> optax
   Args:
     step: the first step with the value, counted from 0; not negative.
     value: a number, a traced scalar or a schedule of the step.
+
+  Returns:
+    A function from the step, an int32 scalar, to the value.
 
   Raises:
     ValueError: if ``step`` is a number below 0, or ``value`` is not a number.

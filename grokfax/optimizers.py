@@ -132,7 +132,7 @@ def grokfast_adamw(
     b2: decay of Adam's second moment.
     eps: added to the denominator, outside the square root.
     weight_decay: decoupled, multiplied by the learning rate. It wants to be large:
-      the paper raises it two- to two-hundredfold with the filter.
+      with the filter the paper raises it up to two-hundredfold.
     mask: what to decay; None for everything.
     mu_dtype: dtype of Adam's first moment; None for that of the parameters.
     accumulator_dtype: dtype of the filter's average; None for at least float32.

@@ -48,6 +48,12 @@ def not_bias(params: optax.Params) -> Any:
   return jax.tree_util.tree_map_with_path(leaf, params)
 
 
+def _spread(mask: Mask, params: optax.Params) -> Any:
+  """A bool for each parameter; a mask may be a prefix of their tree."""
+  prefix = mask(params) if callable(mask) else True if mask is None else mask
+  return jax.tree.map(lambda m, below: jax.tree.map(lambda _: m, below), prefix, params)
+
+
 class FrobeniusPenaltyState(NamedTuple):
   """State of :func:`frobenius_penalty`.
 
@@ -73,13 +79,16 @@ def frobenius_penalty(
   ``optax.scale_by_adam`` and the learning rate it is *decoupled*: weight decay of
   2c as AdamW has it.
 
-  Gradients of any shape and floating dtype; what comes out has the shape and
-  dtype of what went in.
+  Gradients of any shape and of any floating or complex dtype (to a complex
+  gradient W is added, so it is to be that of steepest ascent, the conjugate of
+  what ``jax.grad`` gives); what comes out has the shape and dtype of what went in.
 
   Args:
     coefficient: c, not negative. A number, a traced scalar or a schedule: of the
       step, counted from 0, or inside a :func:`grokfax.gate` of the steps since
-      the gate last opened, 0 at the first that is open.
+      that gate (the innermost) last opened, 0 at the first that is open. Under
+      ``optax.inject_hyperparams`` a schedule is always of the step, unless
+      "coefficient" is named in ``static_args``.
     mask: what to penalise: None for everything, a tree of bools with the
       parameters' structure (or a prefix of it), or a function from the
       parameters to one, such as :func:`not_bias`.
@@ -127,15 +136,14 @@ def frobenius_penalty(
       )
     c = at_step(coefficient, state.penalty_step if steps_open is None else steps_open)
 
-    def penalise(g, w):
+    def penalise(g, w, penalised):
       w = jnp.asarray(w, _trees.accumulator_dtype_of(w, None))
-      return g + _trees.as_scalar_of(2 * c, w) * w
+      return g + _trees.as_scalar_of(2 * c, w) * w if penalised else jnp.asarray(g)
 
-    updates = _trees.emit(penalise, updates, params)
+    updates = _trees.emit(penalise, updates, params, _spread(mask, params))
     return updates, FrobeniusPenaltyState(optax.safe_increment(state.penalty_step))
 
-  tx = optax.GradientTransformationExtraArgs(init_fn, update_fn)
-  return tx if mask is None else optax.masked(tx, mask)
+  return optax.GradientTransformationExtraArgs(init_fn, update_fn)
 
 
 def delayed_compression(
@@ -154,7 +162,8 @@ def delayed_compression(
 
   Args:
     coefficient: c, not negative. A number, a traced scalar or a schedule of the
-      steps since the penalty was last switched on, 0 at the first.
+      steps since the penalty was last switched on, 0 at the first; as to
+      ``optax.inject_hyperparams`` see :func:`frobenius_penalty`.
     threshold: the metric from which the penalty acts. A number, a traced scalar
       or a schedule of the step.
     metric: the metric's keyword in ``update``.
@@ -186,5 +195,6 @@ def delayed_compression(
   References:
     https://github.com/vuciv/grokfast, where it is on for accuracies of .99 and above.
   """
+  _arguments.check_choice("latch", latch, (True, False))
   when = metric_at_least(metric, threshold)
   return gate(frobenius_penalty(coefficient, mask=mask), latched(when) if latch else when)

@@ -24,7 +24,7 @@ class Case(NamedTuple):
     settings: its arguments.
     static: those that no tracer can stand for, as `optax.inject_hyperparams` wants to know.
     metrics: extra arguments that its update needs.
-    bears_none: whether a gradient may be `None`: Optax's own `masked` and Adam do not bear it.
+    bears_none: whether a gradient may be `None`: Optax's own Adam does not bear it.
     settles: for a linear filter, after how many steps of zeros it is time-invariant.
   """
 
@@ -128,7 +128,6 @@ CASES: dict[str, Case] = {
     grokfax.frobenius_penalty,
     {"coefficient": 0.1, "mask": grokfax.not_bias},
     ("mask",),
-    bears_none=False,
   ),
   "penalty_decoupled": Case(_decoupled_penalty, {"coefficient": 0.1}, bears_none=False),
   "compression": Case(
@@ -145,7 +144,6 @@ CASES: dict[str, Case] = {
     {"threshold": 0.5, "mask": grokfax.not_bias},
     ("mask",),
     ACCURACY,
-    bears_none=False,
   ),
   "gate_from_step": Case(_ema_from, {"n": 2}),
   "gate_below": Case(_ema_below, {"threshold": 0.5}, metrics=ACCURACY),

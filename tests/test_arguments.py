@@ -9,6 +9,13 @@ import pytest
 import grokfax
 from tests.helpers import butterworth
 
+
+def update(when):
+  """A gate's first update."""
+  tx = grokfax.gate(optax.identity(), when)
+  return tx.update(jnp.ones([]), tx.init(jnp.ones([])))
+
+
 BAD = {
   "alpha too large": (
     lambda: grokfax.grokfast_ema(alpha=1.0),
@@ -116,6 +123,29 @@ BAD = {
     "threshold must be a finite number",
   ),
   "metric name": (lambda: grokfax.metric_at_least(0.99, 0.5), "name must be"),
+  "metric reserved": (lambda: grokfax.metric_below("state", 0.5), "none of updates, state, params"),
+  "metric keyword": (lambda: grokfax.metric_below("lambda", 0.5), "that of a keyword argument"),
+  "latch": (
+    lambda: grokfax.delayed_compression(latch="no"),
+    "latch must be one of True, False; got 'no'",
+  ),
+  "gate of a function": (
+    lambda: grokfax.gate(grokfax.grokfast_ema, grokfax.from_step(1)),
+    "inner must be a gradient transformation",
+  ),
+  "gate the wrong way round": (
+    lambda: grokfax.gate(grokfax.latched(grokfax.from_step(1)), grokfax.from_step(1)),
+    "inner must be a gradient transformation",
+  ),
+  "answer of a shape": (lambda: update(lambda step, **_: jnp.ones(3)), "answer with a boolean"),
+  "answer of a condition": (lambda: update(grokfax.from_step), "answer with a boolean"),
+  "answer none": (lambda: update(lambda step, **_: None), "answer with a boolean"),
+  "iir a with b traced": (
+    lambda: jax.jit(lambda v: grokfax.grokfast_iir([v], [1.0, -1.5]).init(jnp.ones(1)))(0.5),
+    "must be stable",
+  ),
+  "one alpha is shown": (lambda: grokfax.grokfast_multiscale(0.5, [1.0]), r"got 0\.5\."),
+  "alphas set": (lambda: grokfax.grokfast_multiscale({0.5}, [1.0]), "alphas must be a sequence"),
   "from_step": (lambda: grokfax.from_step(-1), "n must be a finite number >= 0"),
   "ramp": (lambda: grokfax.ramped(grokfax.from_step(1), 0), "steps must be a finite number >= 1"),
   "start_at": (lambda: grokfax.start_at(-5, 1.0), "step must be a finite number >= 0"),

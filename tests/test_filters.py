@@ -186,6 +186,58 @@ def test_float32_gradients_of_bfloat16_parameters():
   np.testing.assert_allclose(last(g), 2e-3, rtol=0.01)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_window_forgets_what_it_rounded(dtype):
+  """What leaves the sum is what came in, though it be rounded, or too small for normal numbers."""
+  g = jnp.concatenate([jnp.full((9, 1), 1e-5), jnp.zeros((9, 1))])
+  tx = grokfax.grokfast_ma(4, lamb=1.0)
+
+  def step(state, g):
+    u, state = tx.update(g, state)
+    return state, u
+
+  start = tx.init(jnp.zeros(1, dtype))
+  updates = jax.jit(lambda: jax.lax.scan(step, start, g)[1])()
+  kept = float(jnp.asarray(1e-5, dtype))
+  np.testing.assert_allclose(updates[3:9, 0], 1e-5 + kept, rtol=1e-4)
+  np.testing.assert_array_equal(updates[13:, 0], 0)
+
+
+@pytest.mark.parametrize("name", ["ma", "fir"])
+def test_a_window_takes_a_missing_gradient_for_zero(name):
+  tx = {"ma": grokfax.grokfast_ma(3, 1.0), "fir": grokfax.grokfast_fir([1 / 3] * 3)}[name]
+  g = [jnp.asarray([float(t)]) for t in (9, 6, 3, 12, 6, 3, 9, 0, 3, 6, 9)]
+  missing = {2, 3, 7}
+  holey, _ = run(tx, [None if t in missing else x for t, x in enumerate(g)], g[0], jit=False)
+  zeros, _ = run(tx, [0 * x if t in missing else x for t, x in enumerate(g)])
+  for t, (u, v) in enumerate(zip(holey, zeros, strict=True)):
+    assert (u is None) == (t in missing)
+    if u is not None:
+      np.testing.assert_allclose(u, v, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  "tx",
+  [grokfax.grokfast_ma(4, 1.0), grokfax.grokfast_ema(0.5, grokfax.start_at(4, 1.0))],
+  ids=["warm-up", "two-stage"],
+)
+def test_a_gain_of_zero_adds_nothing_to_what_is_finite(tx):
+  """After an infinite gradient, such as dynamic loss scaling begins with."""
+  g = np.ones((4, 1), np.float32)
+  g[0] = np.inf
+  np.testing.assert_array_equal(filtered(tx, g)[:3], g[:3])
+
+
+@pytest.mark.parametrize("name", LOW_PASS)
+def test_integer_parameters(name):
+  """Their gradients come as floats, and are not cut off."""
+  tx = LOW_PASS[name]()
+  g = [jnp.asarray([0.5])] * 60
+  updates, states = run(tx, g, jnp.zeros(1, jnp.int32))
+  np.testing.assert_allclose(updates[-1], 0.5 * 1001, rtol=1e-2 if name != "iir" else 1)
+  assert all(leaf.dtype != jnp.int32 for leaf in jax.tree.leaves(states[-1]) if leaf.ndim)
+
+
 def test_weakly_typed_parameters_compile_once():
   params = jnp.asarray(1.0)
   assert params.aval.weak_type

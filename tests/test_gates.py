@@ -18,6 +18,17 @@ def acts(when, **metrics):
   return [float(1 - u[0] / g[0]) for u, g in zip(updates, G, strict=True)]
 
 
+def in_a_row(metric, threshold, steps):
+  """A condition with a memory: the metric has been high for some steps in a row."""
+
+  def test(count, step, **metrics):
+    del step
+    count = jnp.where(metrics[metric] >= threshold, count + 1, 0)
+    return count >= steps, count
+
+  return grokfax.StatefulCondition(lambda: jnp.zeros([], jnp.int32), test)
+
+
 ACCURACY = jnp.asarray([0.1, 0.99, 0.5, 0.995, 1.0, 0.2])
 
 
@@ -36,7 +47,12 @@ ACCURACY = jnp.asarray([0.1, 0.99, 0.5, 0.995, 1.0, 0.2])
      [0, 1 / 3, 2 / 3, 1, 1, 1]),
     (grokfax.until(grokfax.metric_at_least("a", 0.99)), [1, 0, 0, 0, 0, 0]),
     (grokfax.until(grokfax.from_step(4)), [1, 1, 1, 1, 0, 0]),
-    (grokfax.latched(grokfax.until(grokfax.from_step(2))), [1, 1, 1, 1, 1, 1]),
+    (grokfax.latched(in_a_row("a", 0.99, 2)), [0, 0, 0, 0, 1, 1]),
+    (grokfax.until(in_a_row("a", 0.99, 2)), [1, 1, 1, 1, 0, 0]),
+    (grokfax.ramped(in_a_row("a", 0.4, 2), 2), [0, 0, 0.5, 1, 1, 0]),
+    (lambda step, **_: jnp.where(step == 3, 2.0, -1.0), [0, 0, 0, 1, 0, 0]),
+    (lambda step, **_: jnp.where(step == 3, jnp.nan, 1.0), [1, 1, 1, 0, 1, 1]),
+    (grokfax.latched(lambda step, **_: jnp.where(step == 3, 1.0, jnp.nan)), [0, 0, 0, 1, 1, 1]),
     (grokfax.ramped(grokfax.until(grokfax.from_step(3)), 2), [0.5, 1, 1, 0, 0, 0]),
     (lambda step, **_: step % 2 == 0, [1, 0, 1, 0, 1, 0]),
     (lambda step, **_: True, [1, 1, 1, 1, 1, 1]),
@@ -137,3 +153,24 @@ def test_members_of_a_vmap_decide_each_for_themselves():
 
   updates = jax.jit(jax.vmap(train))(accuracy)
   np.testing.assert_array_equal(updates, [[1, 0, 0], [1, 1, 1], [0, 0, 0]])
+
+
+def test_between_open_and_closed_nothing_overflows():
+  """A ramp in float16, where twice the gradient is too large."""
+  tx = grokfax.gate(optax.scale(-1.0), grokfax.ramped(grokfax.from_step(0), 10))
+  (update,), _ = run(tx, [jnp.asarray([6e4], jnp.float16)])
+  np.testing.assert_allclose(update.astype(jnp.float32), 6e4 * (1 - 2 * 0.1), rtol=1e-3)
+
+
+def test_in_nested_gates_the_innermost_counts():
+  penalty = grokfax.frobenius_penalty(lambda step: 0.5 * step)
+  tx = grokfax.gate(grokfax.gate(penalty, grokfax.from_step(1)), grokfax.from_step(3))
+  updates, _ = run(tx, [jnp.zeros(1)] * 6, jnp.ones(1))
+  np.testing.assert_allclose(np.stack(updates)[:, 0], [0, 0, 0, 2, 3, 4])
+
+
+def test_in_a_ramped_gate_a_schedule_counts_from_the_opening():
+  penalty = grokfax.frobenius_penalty(lambda step: 0.5 * (step + 1))
+  tx = grokfax.gate(penalty, grokfax.ramped(grokfax.from_step(2), 4))
+  updates, _ = run(tx, [jnp.zeros(1)] * 6, jnp.ones(1))
+  np.testing.assert_allclose(np.stack(updates)[:, 0], [0, 0, 0.25, 1.0, 2.25, 4.0])

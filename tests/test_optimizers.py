@@ -1,5 +1,7 @@
 """The named optimizers are the chains that they say they are."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,6 +63,37 @@ def test_chain(name):
   metric = {"train_accuracy": jnp.asarray([0.2, 0.6, 0.1, 0.5, 1.0, 1.0])}
   ours, theirs = run(tx, G, PARAMS, **metric)[0], run(optax.chain(*parts), G, PARAMS, **metric)[0]
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), ours, theirs)
+
+
+CHANGES = {
+  "learning_rate": 0.5, "alpha": 0.5, "lamb": 0.5, "window_size": 2, "b1": 0.5, "b2": 0.5,
+  "eps": 1.0, "weight_decay": 0.5, "mask": {"kernel": False, "bias": True},
+  "mu_dtype": jnp.bfloat16, "accumulator_dtype": jnp.bfloat16, "coefficient": 0.5,
+  "threshold": 0.05, "latch": True, "metric": "another_accuracy",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_argument_reaches_the_chain(name):
+  """Changing any of them changes the updates, or the dtypes of the state."""
+  factory = getattr(grokfax, name)
+  arguments = inspect.signature(factory).parameters
+  base = {"learning_rate": 1e-2, "window_size": 3, "threshold": 0.5, "weight_decay": 0.1}
+  base = {key: value for key, value in base.items() if key in arguments}
+  metrics = {
+    "train_accuracy": jnp.asarray([0.2, 0.6, 0.1, 0.5, 0.1, 1.0]),
+    "another_accuracy": jnp.zeros(6),
+  }
+
+  def outcome(**change):
+    updates, states = run(factory(**{**base, **change}), G, PARAMS, **metrics)
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(states[-1])]
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(updates)]), dtypes
+
+  before, dtypes = outcome()
+  for argument in arguments:
+    after, other = outcome(**{argument: CHANGES[argument]})
+    assert np.any(after != before) or other != dtypes, argument
 
 
 @pytest.mark.parametrize("make", [grokfax.grokfast_adam, grokfax.grokfast_adamw])

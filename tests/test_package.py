@@ -37,7 +37,7 @@ def test_all_is_what_there_is():
   defined = {
     n
     for n, v in vars(grokfax.spectrum).items()
-    if getattr(v, "__module__", None) == "grokfax.spectrum" and not n.startswith("_")
+    if getattr(v, "__module__", "").startswith("grokfax.spectrum") and not n.startswith("_")
   }
   assert set(grokfax.spectrum.__all__) == defined
   for module in (grokfax, grokfax.spectrum):
@@ -51,6 +51,7 @@ def test_docstring(name):
   assert re.fullmatch(r"\S.*[.]", summary), "one line, with a full stop"
   if name in FUNCTIONS:
     assert ">>>" in doc
+    assert "  Returns:" in doc
     for argument in inspect.signature(FUNCTIONS[name]).parameters:
       assert re.search(rf"^    (\*\*)?{argument}: ", doc, re.MULTILINE), argument
   else:

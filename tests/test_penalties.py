@@ -27,6 +27,24 @@ def test_it_is_the_gradient_of_the_penalty():
   jax.tree.map(np.testing.assert_allclose, updates, jax.grad(penalty)(PARAMS))
 
 
+def test_it_is_added_in_float32():
+  """In bfloat16 2c·W would be rounded before it is added."""
+  g, w = (jnp.asarray([v], jnp.bfloat16) for v in (-0.0390625, 3.9))
+  (update,), _ = run(grokfax.frobenius_penalty(0.005003), [g], w)
+  exact = float(g[0]) + 2 * 0.005003 * float(w[0])
+  assert update.dtype == jnp.bfloat16
+  np.testing.assert_array_equal(update, jnp.asarray([exact], jnp.bfloat16))
+  naive = g + jnp.asarray(2 * 0.005003, jnp.bfloat16) * w
+  assert naive[0] != update[0]  # so that this test can fail
+
+
+def test_a_mask_by_path_bears_missing_gradients():
+  tx = grokfax.frobenius_penalty(0.5, mask=grokfax.not_bias)
+  (update,), _ = run(tx, [{**ZEROS, "norm": {"scale": None, "in_proj_bias": None}}], PARAMS)
+  np.testing.assert_array_equal(update["dense"]["kernel"], PARAMS["dense"]["kernel"])
+  assert update["norm"] == {"scale": None, "in_proj_bias": None}
+
+
 def test_before_adam_it_is_coupled_weight_decay():
   """The fork's .01 is an L2 of .02."""
   g = [jax.tree.map(lambda w, i=i: jnp.sin(w + i), PARAMS) for i in range(5)]

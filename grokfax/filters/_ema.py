@@ -54,12 +54,14 @@ def grokfast_ema(
 
   The gain of the whole is 1 + λ for a constant gradient. Works on gradients of
   any shape and of any floating or complex dtype; what comes out has the shape
-  and dtype of what went in. The state holds one array for each parameter.
+  and dtype of what went in. The state holds one array for each parameter. A
+  gradient that is not finite stays in it for good: ``optax.apply_if_finite``
+  keeps such out.
 
   Args:
     alpha: α, the decay of the average, in [0, 1). A number, a traced scalar or
-      a schedule of the step, counted from 0. For a generalization that comes N
-      steps late, the paper suggests α with α^N = 0.1.
+      a schedule of the step, counted from 0. To start with, see
+      :func:`grokfax.spectrum.design_for_delay`.
     lamb: λ, how much of the average is added, not negative. A number, a traced
       scalar or a schedule of the step.
     accumulator_dtype: dtype of μ. None is that of the parameter, but at least
@@ -142,7 +144,8 @@ def grokfast_multiscale(
 
   With one time scale it is :func:`grokfast_ema`. Works on gradients of any shape
   and of any floating or complex dtype; what comes out has the shape and dtype of
-  what went in. The state holds one array for each parameter and time scale.
+  what went in. The state holds one array for each parameter and time scale; a
+  gradient that is not finite stays in it for good.
 
   Args:
     alphas: the decays α_j, each in [0, 1): numbers, traced scalars or schedules

@@ -10,7 +10,7 @@ from grokfax import _arguments, _trees
 from grokfax._arguments import at_step
 from grokfax.filters import _ring
 
-_UNROLLED = 16  # taps added in one pass: enough to hide a loop's cost, few enough to compile fast
+_UNROLLED = 4  # taps added in one pass
 
 
 class GrokfastFirState(NamedTuple):
@@ -43,9 +43,13 @@ def grokfast_fir(
   with :math:`g_t = 0` before the first step. Any low-pass filter of
   ``scipy.signal.firwin`` will do; n taps of 1/n are :func:`grokfast_ma` once n
   gradients are held. A step reads the last n gradients, and the state holds
-  them: n arrays for each parameter. Where the taps are equal the moving average
-  is the same at a cost that does not grow with n; for long tails there is
-  :func:`grokfast_iir`. Works on gradients of any shape and of any floating or
+  them: n arrays for each parameter. One that is None counts as 0. Where the taps
+  are equal the moving average is the same at a cost that does not grow with n;
+  for long tails there is :func:`grokfast_iir`. On a mesh with automatic axes
+  call ``init`` outside of ``jit``, or state where the window goes: inside, its
+  zeros are on every device.
+
+  Works on gradients of any shape and of any floating or
   complex dtype; what comes out has the shape and dtype of what went in.
 
   Args:
@@ -106,7 +110,7 @@ def grokfast_fir(
       start = jnp.zeros_like(g, dtype=dtype)
       return amplify(g, jax.lax.fori_loop(0, size, add, start, unroll=min(size, _UNROLLED)))
 
-    window = _ring.write(updates, state.window, slot)
+    window = _ring.write(_ring.as_kept(updates, state.window), state.window, slot)
     updates = _trees.emit(add_response, updates, window)
     return updates, GrokfastFirState(optax.safe_increment(step), _ring.after(slot, size), window)
 

@@ -24,30 +24,32 @@ class GrokfastIirState(NamedTuple):
   delays: tuple[Any, ...]
 
 
-def _check_stable(a: Any, dtype: jax.typing.DTypeLike = np.float64) -> None:
+def _check_stable(a: np.ndarray, dtype: np.dtype, advice: str = "") -> None:
   """Refuses poles on or outside the unit circle, where rounding to `dtype` may have moved them."""
-  if not isinstance(a, np.ndarray):  # traced
-    return
-  dtype = jnp.finfo(dtype).dtype
   poles = np.roots(a.astype(dtype).astype(np.float64))
   largest = float(np.max(np.abs(poles), initial=0.0))
   if largest >= 1:
     raise ValueError(
       f"the filter must be stable, with all poles (roots of a) inside the unit circle; in {dtype} "
-      f"the largest has absolute value {largest:.6g}. A lower order, a higher cutoff or a wider "
-      "accumulator_dtype may help."
+      f"the largest has absolute value {largest:.6g}.{advice}"
     )
 
 
 def _normalized(b: Any, a: Any) -> tuple[Any, Any]:
   """Both of one length, the filter's order plus 1, with a₀ = 1."""
   b, a = _arguments.as_coefficients("b", b), _arguments.as_coefficients("a", a)
-  traced = not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray))
-  if not traced and a[0] == 0:
-    raise ValueError(f"a[0] must not be 0, for all is divided by it; got {a.tolist()}.")
-  xp = jnp if traced else np
+  if isinstance(a, np.ndarray):
+    if a[0] == 0:
+      raise ValueError(f"a[0] must not be 0, for all is divided by it; got {a.tolist()}.")
+    _check_stable(a, np.dtype(np.float64))
+
   length = max(b.size, a.size, 2)
-  return xp.pad(b / a[0], (0, length - b.size)), xp.pad(a / a[0], (0, length - a.size))
+
+  def padded(c):
+    xp = np if isinstance(c, np.ndarray) else jnp
+    return xp.pad(c, (0, length - c.size))
+
+  return padded(b / a[0]), padded(a / a[0])
 
 
 def grokfast_iir(
@@ -72,7 +74,7 @@ def grokfast_iir(
   :func:`grokfast_ema`.
 
   It computes the direct form II transposed. The state holds one array for each
-  parameter and order. A filter of high order and low cutoff loses digits in this
+  parameter and order, and one at least. A filter of high order and low cutoff loses digits in this
   form, for its poles lie close to each other and to 1: in float32 Butterworth's
   of order 2 with a cutoff of 0.01 is right to four digits, that of order 4 to
   none. A gradient that is not finite stays in the state for good.
@@ -117,7 +119,6 @@ def grokfast_iir(
     *Discrete-Time Signal Processing*, for the form.
   """
   b, a = _normalized(b, a)
-  _check_stable(a)
   _arguments.check_not_negative("lamb", lamb)
   _arguments.check_choice("initial", initial, ("zero", "first_gradient"))
   _trees.check_accumulator_dtype(accumulator_dtype)
@@ -126,8 +127,11 @@ def grokfast_iir(
   settled = (b[1:] - a[1:] * (b.sum() / a.sum()))[::-1].cumsum()[::-1]
 
   def init_fn(params):
-    for leaf in jax.tree.leaves(params):
-      _check_stable(a, _trees.accumulator_dtype_of(leaf, accumulator_dtype))
+    if isinstance(a, np.ndarray):
+      leaves = jax.tree.leaves(params)
+      for dtype in {_trees.accumulator_dtype_of(leaf, accumulator_dtype) for leaf in leaves}:
+        advice = " A lower order, a higher cutoff or a wider accumulator_dtype may help."
+        _check_stable(a, jnp.finfo(dtype).dtype, advice)
     return GrokfastIirState(
       filter_step=jnp.zeros([], jnp.int32),
       delays=tuple(_trees.accumulators_like(params, accumulator_dtype) for _ in range(order)),

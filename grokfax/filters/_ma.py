@@ -50,7 +50,9 @@ def grokfast_ma(
   comes out has the shape and dtype of what went in.
 
   Rounding does not build up, and a gradient that was not finite is gone from
-  the state 2w steps later.
+  the state 2w steps later. One that is None counts as 0 in the window. On a mesh
+  with automatic axes call ``init`` outside of ``jit``, or state where the window
+  goes: inside, its zeros are on every device.
 
   Args:
     window_size: w, how many gradients the window holds: a Python int >= 1, for
@@ -106,7 +108,7 @@ def grokfast_ma(
     del params, extra_args
     step, slot = state.filter_step, state.slot
     next_slot = _ring.after(slot, window_size)
-    held = jnp.minimum(step + 1, window_size)
+    held = jnp.minimum(step, last_slot) + 1  # in this order: the counter saturates
     gain = at_step(lamb, step) / (held if filter_type == "mean" else 1)
     if warmup:
       gain = jnp.where(held == window_size, gain, 0.0)
@@ -124,9 +126,9 @@ def grokfast_ma(
       del g
       return sums - _ring.read(ring, next_slot, recent.dtype)
 
-    window = _ring.write(updates, state.window, slot)
     # What is summed is what the ring keeps, so that a gradient leaves as it came.
-    kept = _ring.as_kept(updates, window)
+    kept = _ring.as_kept(updates, state.window)
+    window = _ring.write(kept, state.window, slot)
     fresh_sum = _trees.advance(since_wrap, kept, state.fresh_sum)
     sums = _trees.advance(whole, kept, state.recent_sum, fresh_sum)
     recent_sum = _trees.advance(without_oldest, kept, state.recent_sum, sums, window)

@@ -6,16 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from grokfax import _trees
-
 
 def zeros(params: optax.Params, size: int) -> Any:
-  """A ring of zeros for each parameter: (size, *shape), in the parameter's own dtype."""
+  """A ring of zeros for each parameter: (size, *shape), in its own dtype if that is floating."""
 
   def leaf(p):
+    own = jnp.result_type(p)
+    dtype = own if jnp.issubdtype(own, jnp.inexact) else jnp.float32
     # Broadcast rather than made anew, so that it is sharded as the parameter is.
-    empty = jnp.zeros_like(p, dtype=jnp.result_type(p))
-    return jnp.broadcast_to(empty, (size, *jnp.shape(p)))
+    return jnp.broadcast_to(jnp.zeros_like(p, dtype=dtype), (size, *jnp.shape(p)))
 
   return jax.tree.map(leaf, params)
 
@@ -25,31 +24,33 @@ def after(slot: jax.typing.ArrayLike, size: int) -> jax.Array:
   return jnp.where(slot == size - 1, 0, slot + 1)
 
 
-def write(updates: optax.Updates, window: Any, slot: jax.typing.ArrayLike) -> Any:
+def as_kept(updates: optax.Updates, window: Any) -> Any:
+  """The gradients as the ring keeps them, in its dtype; a missing one as zeros."""
+
+  def leaf(g, ring):
+    if g is None:
+      return None if ring is None else jnp.zeros_like(ring[0])
+    if jnp.result_type(g) == ring.dtype:
+      return jnp.asarray(g)
+    # Else XLA would leave the rounding out where the value is widened again.
+    return jax.lax.optimization_barrier(jnp.asarray(g, ring.dtype))
+
+  return jax.tree.map(leaf, updates, window, is_leaf=lambda g: g is None)
+
+
+def write(kept: Any, window: Any, slot: jax.typing.ArrayLike) -> Any:
   """The ring with the gradient in its slot.
 
   Write first, then read from what comes back: this order lets XLA write in place.
   The other one copies the whole ring at every step.
   """
 
-  def rule(g, ring):
-    return jax.lax.dynamic_update_index_in_dim(ring, jnp.asarray(g, ring.dtype), slot, axis=0)
+  def leaf(g, ring):
+    return jax.lax.dynamic_update_index_in_dim(ring, g, slot, axis=0)
 
-  return _trees.advance(rule, updates, window)
+  return jax.tree.map(leaf, kept, window)
 
 
 def read(ring: jax.Array, slot: jax.typing.ArrayLike, dtype: jax.typing.DTypeLike) -> jax.Array:
   """The gradient in a slot of one parameter's ring."""
   return jax.lax.dynamic_index_in_dim(ring, slot, axis=0, keepdims=False).astype(dtype)
-
-
-def as_kept(updates: optax.Updates, window: Any) -> optax.Updates:
-  """The gradients as the ring keeps them: rounded to its dtype, where that is narrower."""
-
-  def rule(g, ring):
-    if jnp.result_type(g) == ring.dtype or jnp.iscomplexobj(ring):
-      return jnp.asarray(g)
-    kept = jnp.finfo(ring.dtype)
-    return jax.lax.reduce_precision(jnp.asarray(g), kept.nexp, kept.nmant)
-
-  return _trees.emit(rule, updates, window)

@@ -73,7 +73,7 @@ def test_the_metric_of_the_last_micro_batch_counts():
 
 
 def test_hyperparameters_may_be_injected(case):
-  """All but what is static, as tracers; the numbers stay those of the plain transformation."""
+  """What Optax injects, as tracers: numbers and arrays. The updates stay those of the bare case."""
   injected = optax.inject_hyperparams(case.factory, static_args=case.static)(**case.settings)
   params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
   updates, states = run(injected, gradients, params, **metrics)

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import grokfax
-from tests.cases import CASES
+from tests.cases import CASES, FILTERS
 from tests.contract.tools import (
   assert_close,
   at,
@@ -25,6 +25,7 @@ def test_is_a_transformation_with_extra_arguments(case):
   assert isinstance(tx, optax.GradientTransformationExtraArgs)
   params = make_params()
   state = tx.init(params)
+  assert type(state) is tuple or hasattr(state, "_fields")  # a chain's, or one with names
   assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(state))
   tx.update(params, state, params, another_metric=1.0, **at(metrics_of(case), 0))
 
@@ -42,6 +43,26 @@ def test_state_is_a_fixed_point(case):
   for i, g in enumerate(make_gradients()):
     _, state = update(g, state, params, **at(metrics, i))
   assert update._cache_size() == 1
+
+
+def test_counters_saturate(case):
+  """At the largest int32 they stay, and the transformation does what it did."""
+  tx, params, metrics = case.make(), make_params(), metrics_of(case)
+  largest = jnp.iinfo(jnp.int32).max
+  _, states = run_case(case, make_gradients(), params)
+
+  def late(by):
+    def leaf(path, value):
+      name = jax.tree_util.keystr(path[-1:], simple=True)
+      return jnp.int32(largest - by) if name.endswith("_step") or name == "count" else value
+
+    return jax.tree_util.tree_map_with_path(leaf, states[-1])
+
+  g, metric = make_gradients()[0], at(metrics, 1)
+  before, _ = tx.update(g, late(2), params, **metric)
+  updates, state = tx.update(g, late(0), params, **metric)
+  assert_close(updates, before, rtol=1e-5, atol=1e-5)
+  assert all((leaf >= 0).all() for leaf in jax.tree.leaves(state) if leaf.dtype == jnp.int32)
 
 
 def test_scan_and_jit_give_what_plain_calls_give(case):
@@ -163,10 +184,12 @@ def test_tree_utilities_find_their_way(case):
   assert jax.tree.structure(marked) == jax.tree.structure(state)
 
 
-def test_states_can_be_told_apart_in_a_chain():
-  tx = optax.chain(
-    grokfax.grokfast_ema(), grokfax.delayed_compression(), optax.adam(optax.constant_schedule(0.1))
-  )
-  state = tx.init(make_params())
-  for name in ("filter_step", "slow_gradient", "gate_step", "penalty_step", "mu"):
-    optax.tree.get(state, name)  # raises a KeyError where a name stands twice
+@pytest.mark.parametrize("name", FILTERS)
+def test_states_can_be_told_apart_in_a_chain(name):
+  """By the names of their fields, whatever the filter."""
+  filter_ = FILTERS[name].make()
+  tx = optax.chain(filter_, grokfax.delayed_compression(), optax.adam(optax.constant_schedule(0.1)))
+  params = make_params()
+  state = tx.init(params)
+  for field in (*filter_.init(params)._fields, "gate_step", "steps_open", "penalty_step", "mu"):
+    optax.tree.get(state, field)  # raises a KeyError where a name stands twice
