@@ -74,10 +74,11 @@ def grokfast_iir(
   :func:`grokfast_ema`.
 
   It computes the direct form II transposed. The state holds one array for each
-  parameter and order, and one at least. A filter of high order and low cutoff loses digits in this
-  form, for its poles lie close to each other and to 1: in float32 Butterworth's
-  of order 2 with a cutoff of 0.01 is right to four digits, that of order 4 to
-  none. A gradient that is not finite stays in the state for good.
+  parameter and order, and one at least. A filter of high order and low cutoff
+  loses digits in this form, for its poles lie close to each other and to 1: in
+  float32 Butterworth's of order 2 with a cutoff of 0.01 is right to four digits,
+  that of order 4 to none. A gradient that is not finite stays in the state for
+  good.
 
   Works on gradients of any shape and of any floating or complex dtype; what
   comes out has the shape and dtype of what went in.
