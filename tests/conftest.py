@@ -44,6 +44,15 @@ def reference() -> Path:
   return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+  """The folder with the real data's files: mnist/. `GROKFAX_DATA_FILES` names it."""
+  folder = os.environ.get("GROKFAX_DATA_FILES")
+  if not folder:
+    pytest.skip("GROKFAX_DATA_FILES does not name a folder with the real data's files")
+  return Path(folder)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory):
   """Compiled programs are kept for the session: many tests run the same ones."""

@@ -1,0 +1,126 @@
+"""Where prepared data is kept: a file for each dataset, with a manifest inside.
+
+The file is an `.npz` of arrays and one text, `manifest.json`: where the rows come from, in which
+order, and the SHA-256 of each array. It appears whole or not at all.
+"""
+
+import datetime
+import hashlib
+import importlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+
+from experiments.cli import UsageError
+from experiments.runs import new_file
+
+Dataset: TypeAlias = Literal["mnist"]
+DATASETS = get_args(Dataset)
+VARIABLE = "GROKFAX_DATA"
+
+
+class Prepared(NamedTuple):
+  """Data that is ready for training.
+
+  Attributes:
+    arrays: by name.
+    manifest: `dataset`, `source`, `order`, `prepared` (a time), `sha256` of each array.
+  """
+
+  arrays: dict[str, np.ndarray]
+  manifest: dict[str, Any]
+
+
+class Rows(NamedTuple):
+  """What a source gave.
+
+  Attributes:
+    arrays: by name.
+    source: where they come from.
+    order: whose order the rows have.
+  """
+
+  arrays: dict[str, np.ndarray]
+  source: str
+  order: str
+
+
+def default_folder() -> Path:
+  """The folder that `GROKFAX_DATA` names, or else one in the user's cache."""
+  named = os.environ.get(VARIABLE)
+  return Path(named) if named else Path.home() / ".cache" / "grokfax"
+
+
+def digest(array: np.ndarray) -> str:
+  """The SHA-256 of an array's content, whatever file it came in.
+
+  >>> digest(np.zeros(2, np.uint8))[:8]
+  '96a296d2'
+  """
+  return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def check_digests(found: Mapping[str, np.ndarray], expected: Mapping[str, str], where: str) -> None:
+  """Raises a `UsageError` for the first array whose content is not the expected one."""
+  for name, sha256 in expected.items():
+    if (actual := digest(found[name])) != sha256:
+      raise UsageError(
+        f"{where}: {name} is not what it should be; its SHA-256 is {actual}, expected {sha256}."
+      )
+
+
+def prepare(dataset: Dataset, source: Path | None = None, folder: Path | None = None) -> Path:
+  """Reads, checks and keeps a dataset.
+
+  Args:
+    dataset: its name.
+    source: a folder with the original files; None for TensorFlow Datasets.
+    folder: where the prepared file goes; None for `default_folder()`.
+
+  Returns:
+    The prepared file.
+
+  Raises:
+    UsageError: if a file of the source is missing, truncated or altered.
+    OSError: if the prepared file could not be written; then nothing is left of it.
+  """
+  module = importlib.import_module(f"experiments.data.{dataset}")
+  rows = module.from_tfds() if source is None else module.from_folder(source)
+  manifest = {
+    "dataset": dataset,
+    "source": rows.source,
+    "order": rows.order,
+    "prepared": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    "sha256": {name: digest(array) for name, array in rows.arrays.items()},
+  }
+  folder = default_folder() if folder is None else folder
+  folder.mkdir(parents=True, exist_ok=True)
+  file = folder / f"{dataset}.npz"
+  with new_file(file) as part, part.open("wb") as stream:
+    np.savez_compressed(stream, **{"manifest.json": np.array(json.dumps(manifest))}, **rows.arrays)
+  return file
+
+
+def load(dataset: Dataset, folder: Path | None = None) -> Prepared:
+  """Reads prepared data.
+
+  Raises:
+    UsageError: if it is not there, or not as it was written.
+  """
+  file = (default_folder() if folder is None else folder) / f"{dataset}.npz"
+  command = f"python -m experiments.data prepare {dataset}"
+  try:
+    with file.open("rb") as stream, np.load(stream) as archive:
+      arrays = {name: archive[name] for name in archive.files}
+    manifest = json.loads(str(arrays.pop("manifest.json")))
+    check_digests(arrays, manifest["sha256"], str(file))
+  except FileNotFoundError:
+    raise UsageError(f"{file} is not there: run {command} first.") from None
+  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    raise UsageError(f"{file} is damaged: run {command} again.") from None
+  return Prepared(arrays, manifest)

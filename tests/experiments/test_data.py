@@ -1,0 +1,172 @@
+"""Prepared data: from the original files, through TensorFlow Datasets, and what is refused."""
+
+import gzip
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from experiments.cli import UsageError
+from experiments.data import __main__ as command
+from experiments.data import load, mnist, prepare, store
+
+FILES = {
+  "train-images-idx3-ubyte.gz": (mnist.IMAGES, mnist.TRAINING),
+  "train-labels-idx1-ubyte.gz": (mnist.LABELS, mnist.TRAINING),
+  "t10k-images-idx3-ubyte.gz": (mnist.IMAGES, mnist.TEST),
+  "t10k-labels-idx1-ubyte.gz": (mnist.LABELS, mnist.TEST),
+}
+
+
+def idx(magic, rows, extra=3):
+  """The bytes of a made idx file, with a few rows more than are used."""
+  rng = np.random.default_rng(rows + magic)
+  shape = (rows + extra, 28, 28) if magic == mnist.IMAGES else (rows + extra,)
+  body = rng.integers(0, 10, shape, np.uint8)
+  return struct.pack(f">{1 + len(shape)}I", magic, *shape) + body.tobytes(), body[:rows]
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+  """A folder with made files of MNIST's form, and their content as what is expected."""
+  folder = tmp_path / "files"
+  folder.mkdir()
+  digests = {}
+  for (file, (magic, rows)), name in zip(FILES.items(), mnist.SHA256, strict=True):
+    content, used = idx(magic, rows)
+    (folder / file).write_bytes(gzip.compress(content, 1))
+    digests[name] = store.digest(used)
+  monkeypatch.setattr(mnist, "SHA256", digests)
+  return folder
+
+
+def test_from_made_files(made, tmp_path):
+  file = prepare("mnist", made, tmp_path / "data")
+  assert [path.name for path in file.parent.iterdir()] == ["mnist.npz"]
+  arrays, manifest = load("mnist", tmp_path / "data")
+  for name, (magic, rows) in zip(mnist.SHA256, FILES.values(), strict=True):
+    np.testing.assert_array_equal(arrays[name], idx(magic, rows)[1])
+  assert manifest["source"] == "the original files"
+  assert manifest["order"] == "the original's"
+  assert manifest["sha256"] == mnist.SHA256
+
+
+def test_from_the_real_files(real_data, tmp_path):
+  """Rows whose content has the SHA-256 that the module states; the first labels are known."""
+  prepare("mnist", real_data / "mnist", tmp_path)
+  arrays, _ = load("mnist", tmp_path)
+  assert arrays["train_labels"][:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+  assert arrays["test_labels"][:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+  assert arrays["train_images"].shape == (1_000, 28, 28)
+  assert arrays["test_images"].mean() / 255 == pytest.approx(0.1325, abs=1e-4)
+
+
+def test_through_tensorflow_datasets(tmp_path):
+  tfds = pytest.importorskip("tensorflow_datasets")
+  with tfds.testing.mock_data(num_examples=mnist.TEST):
+    prepare("mnist", None, tmp_path)
+  arrays, manifest = load("mnist", tmp_path)
+  assert {name: array.shape for name, array in arrays.items()} == {
+    "train_images": (1_000, 28, 28),
+    "train_labels": (1_000,),
+    "test_images": (10_000, 28, 28),
+    "test_labels": (10_000,),
+  }
+  assert {array.dtype for array in arrays.values()} == {np.dtype(np.uint8)}
+  assert manifest["source"].startswith("TensorFlow Datasets, mnist/")
+  assert manifest["order"] == "TensorFlow Datasets'"
+
+
+def missing(file):
+  file.unlink()
+
+
+def truncated(file):
+  content = file.read_bytes()
+  file.write_bytes(content[: len(content) // 2])
+
+
+def shortened(file):
+  file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:-5000]))
+
+
+def altered(file):
+  content = bytearray(gzip.decompress(file.read_bytes()))
+  content[100] ^= 1
+  file.write_bytes(gzip.compress(bytes(content)))
+
+
+def another(file):
+  file.write_bytes(gzip.compress(bytes(10**7)))
+
+
+def no_gzip(file):
+  file.write_bytes(b"not a gzip file")
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+  ("harm", "message"),
+  [
+    (missing, "is missing; the folder must hold MNIST's four idx.gz files"),
+    (truncated, "is damaged or no gzip file: Compressed file ended"),
+    (shortened, "is truncated: .* bytes, expected .* or more"),
+    (altered, "is not what it should be; its SHA-256 is .*, expected "),
+    (another, "is another file: its magic number is 0, expected 20"),
+    (no_gzip, "is damaged or no gzip file: Not a gzipped file"),
+  ],
+)
+def test_a_bad_file_is_one_line_and_leaves_nothing(made, tmp_path, capsys, file, harm, message):
+  harm(made / file)
+  arguments = ["prepare", "mnist", "--from", str(made), "--folder", str(tmp_path / "data")]
+  with pytest.raises(UsageError, match=message):
+    prepare("mnist", made, tmp_path / "data")
+  assert command.main(arguments) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert str(made) in line
+  assert not (tmp_path / "data").exists()
+
+
+def test_a_bad_file_leaves_what_was_prepared_before(made, tmp_path):
+  file = prepare("mnist", made, tmp_path)
+  before = file.read_bytes()
+  altered(made / "train-labels-idx1-ubyte.gz")
+  with pytest.raises(UsageError):
+    prepare("mnist", made, tmp_path)
+  assert file.read_bytes() == before
+
+
+def test_what_was_prepared_is_checked_when_it_is_read(made, tmp_path):
+  with pytest.raises(
+    UsageError, match=r"is not there: run python -m experiments\.data prepare mnist"
+  ):
+    load("mnist", tmp_path)
+  file = prepare("mnist", made, tmp_path)
+  file.write_bytes(file.read_bytes()[:5000])
+  with pytest.raises(
+    UsageError, match=r"is damaged: run python -m experiments\.data prepare mnist"
+  ):
+    load("mnist", tmp_path)
+  prepare("mnist", made, tmp_path)
+  arrays, manifest = load("mnist", tmp_path)
+  other = {**arrays, "test_labels": arrays["test_labels"] ^ 1}
+  np.savez(file, **{"manifest.json": np.array(json.dumps(manifest))}, **other)
+  with pytest.raises(UsageError, match="test_labels is not what it should be"):
+    load("mnist", tmp_path)
+
+
+def test_the_command_says_what_it_did(made, tmp_path, capsys, monkeypatch):
+  monkeypatch.setenv(store.VARIABLE, str(tmp_path / "named"))
+  assert command.main(["prepare", "mnist", "--from", str(made)]) == 0
+  out = capsys.readouterr().out
+  assert "train_images   uint8 (1000, 28, 28)" in out
+  assert f"from the original files, in the original's order; into {tmp_path / 'named'}" in out
+
+
+@pytest.mark.parametrize(
+  "argv", [[], ["prepare"], ["prepare", "cifar"], ["remove", "mnist"], ["prepare", "mnist", "--to"]]
+)
+def test_a_bad_command_line(argv, capsys):
+  assert command.main(argv) == 2
+  assert len(capsys.readouterr().err.splitlines()) == 1
