@@ -30,15 +30,18 @@ def run(tx, gradients, params=None, *, jit=True, **metrics):
   return updates, states
 
 
-def scanned(tx, stream):
-  """What `tx` makes of gradients in a row, (steps, ...) in each leaf: its updates and states."""
+def scanned(tx, stream, params=None):
+  """What `tx` makes of gradients in a row, (steps, ...) in each leaf: its updates and states.
+
+  The parameters are like the gradients unless given.
+  """
 
   def step(state, g):
     u, state = tx.update(g, state, g)
     return state, (u, state)
 
-  first = jax.tree.map(lambda leaf: leaf[0], stream)
-  return jax.lax.scan(step, tx.init(first), stream)[1]
+  params = jax.tree.map(lambda leaf: leaf[0], stream) if params is None else params
+  return jax.lax.scan(step, tx.init(params), stream)[1]
 
 
 def filtered(tx, gradients: np.ndarray) -> np.ndarray:

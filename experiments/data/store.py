@@ -12,7 +12,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from experiments.cli import UsageError
 from experiments.runs import new_file
 
 Dataset: TypeAlias = Literal["mnist"]
-DATASETS = get_args(Dataset)
 VARIABLE = "GROKFAX_DATA"
 
 

@@ -49,8 +49,8 @@ def grokfast_fir(
   call ``init`` outside of ``jit``, or state where the window goes: inside, its
   zeros are on every device.
 
-  Works on gradients of any shape and of any floating or
-  complex dtype; what comes out has the shape and dtype of what went in.
+  Works on gradients of any shape and of any floating or complex dtype; what
+  comes out has the shape and dtype of what went in.
 
   Args:
     taps: h, the impulse response, (n,) real numbers with n >= 1 and ``taps[0]``
