@@ -8,14 +8,15 @@ from matplotlib.figure import Figure
 NAMES = ("accuracy.png", "loss.png")
 
 
-def _axes(quantity: str) -> tuple[Figure, Any]:
+def _axes(quantity: str, thresholds: Sequence[float]) -> tuple[Figure, Any]:
   figure = Figure(figsize=(6, 4), layout="constrained")
   axes = figure.add_subplot()
   axes.set(xscale="log", xlabel="optimization steps", ylabel=quantity)
   axes.grid(alpha=0.2)
   if quantity == "accuracy":
     axes.set_ylim(-0.02, 1.02)
-    axes.axhline(0.95, color="grey", linewidth=0.8, linestyle=":")
+    for threshold in thresholds:
+      axes.axhline(threshold, color="grey", linewidth=0.8, linestyle=":")
   else:
     axes.set_yscale("log")
   return figure, axes
@@ -26,12 +27,21 @@ def column(records: Sequence[dict[str, Any]], name: str) -> list[float]:
   return [float("nan") if record[name] is None else record[name] for record in records]
 
 
-def of_run(records: Sequence[dict[str, Any]]) -> dict[str, Figure]:
-  """The pictures of one run by file name: training and validation in each."""
+def of_run(
+  records: Sequence[dict[str, Any]], thresholds: Sequence[float] = ()
+) -> dict[str, Figure]:
+  """The pictures of one run by file name: training and validation in each.
+
+  Args:
+    records: of the run; without an accuracy there is no picture of it.
+    thresholds: of accuracy, drawn as lines.
+  """
   pictures = {}
   for file in NAMES:
     quantity = file.removesuffix(".png")
-    figure, axes = _axes(quantity)
+    if f"val_{quantity}" not in records[0]:
+      continue
+    figure, axes = _axes(quantity, thresholds)
     for part, label in (("train", "training"), ("val", "validation")):
       values = column(records, f"{part}_{quantity}")
       axes.plot(

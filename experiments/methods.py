@@ -1,12 +1,13 @@
-"""Every method under test, by name, with the settings of its source.
+"""Every method under test, by name.
 
 A method is what stands before the optimizer. The optimizer is Adam with coupled
-weight decay, added to the filtered gradient, as the paper ran it, or AdamW.
+weight decay, added to the filtered gradient, as the paper ran its transformer, or
+AdamW.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import jax.numpy as jnp
 import optax
@@ -67,7 +68,6 @@ class MethodSettings:
 
 
 SHAPING = ("method", "optimizer", "window_size")  # these shape the program; the others are numbers
-COMMON = {"learning_rate": 1e-3, "weight_decay": 0.0, "b1": 0.9, "b2": 0.98, "lr_warmup": 10.0}
 
 
 def _ema(alpha, lamb):
@@ -90,69 +90,53 @@ def _ema_compression(alpha, lamb, coefficient, threshold):
   return [*_ema(alpha, lamb), *_compression(coefficient, threshold)]
 
 
-@dataclasses.dataclass(frozen=True)
-class Method:
-  """A method: its transformations, and its source's settings.
+class Method(NamedTuple):
+  """A method.
 
   Attributes:
     transformations: from the method's own hyperparameters to what stands before
       the optimizer.
-    own: those hyperparameters' defaults.
-    steps: a budget in which it should generalize on ×, mod 97.
-    optimizer: adam or adamw.
-    common: what differs from `COMMON`.
-    published: first step with 95 % validation accuracy at p = 97, by operation.
-      One seed each.
-    source: of the settings and the published figures.
+    own: those hyperparameters, with the values of the paper's main experiment.
+    needs: the score of training that it looks at.
   """
 
   transformations: Callable[..., Sequence[optax.GradientTransformation]]
   own: dict[str, Any]
-  steps: int = 2_500
-  optimizer: OptimizerName = "adam"
-  common: dict[str, Any] = dataclasses.field(default_factory=dict)
-  published: dict[str, int] = dataclasses.field(default_factory=dict)
-  source: str = "paper"
+  needs: str | None = None
 
-  @property
-  def defaults(self) -> dict[str, Any]:
-    return {"optimizer": self.optimizer, **COMMON, **self.common, **self.own}
 
+_EMA = {"alpha": 0.98, "lamb": 2.0}
+_MA = {"window_size": 100, "lamb": 5.0}
+_COMPRESSION = {"coefficient": 0.01, "threshold": 0.99}
 
 METHODS: dict[str, Method] = {
-  "baseline": Method(lambda: [], {}, steps=50_000, published={"mul": 39_890}),
-  "grokfast_ma": Method(
-    _ma,
-    {"window_size": 100, "lamb": 5.0},
-    common={"weight_decay": 0.01},
-    published={"mul": 790},
-  ),
-  "grokfast_ma_two_stage": Method(
-    _ma_two_stage,
-    {"window_size": 100, "lamb": 5.0, "start_step": 500.0},
-    steps=5_000,
-    published={"mul": 1_920},
-  ),
-  "grokfast_ema": Method(
-    _ema,
-    {"alpha": 0.98, "lamb": 2.0},
-    common={"weight_decay": 0.005},
-    published={"mul": 910},
-  ),
-  "delayed_compression": Method(
-    _compression,
-    {"coefficient": 0.01, "threshold": 0.99},
-    published={"add": 720, "sub": 1_040, "mul": 710, "div": 980},
-    source="fork",
-  ),
+  "baseline": Method(lambda: [], {}),
+  "grokfast_ma": Method(_ma, _MA),
+  "grokfast_ma_two_stage": Method(_ma_two_stage, {**_MA, "start_step": 500.0}),
+  "grokfast_ema": Method(_ema, _EMA),
+  "delayed_compression": Method(_compression, _COMPRESSION, "accuracy"),
   "grokfast_ema_delayed_compression": Method(
-    _ema_compression,
-    {"alpha": 0.98, "lamb": 2.0, "coefficient": 0.01, "threshold": 0.99},
-    optimizer="adamw",
-    common={"weight_decay": 0.005},
+    _ema_compression, {**_EMA, **_COMPRESSION}, "accuracy"
   ),
 }
 assert tuple(METHODS) == get_args(MethodName)
+
+
+class Presets(NamedTuple):
+  """What stands for a setting that the user leaves out, in one experiment.
+
+  Attributes:
+    common: whatever the method.
+    sources: by method, what its source has instead.
+  """
+
+  common: dict[str, Any]
+  sources: dict[str, dict[str, Any]]
+
+  def of(self, method: str) -> dict[str, Any]:
+    """All of a method's settings."""
+    return {**self.common, **METHODS[method].own, **self.sources.get(method, {})}
+
 
 _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
   "learning_rate": ("above 0", lambda v: 0 < v < float("inf")),
@@ -165,12 +149,12 @@ _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
 _NOT_NEGATIVE = ("finite and at least 0", lambda v: 0 <= v < float("inf"))
 
 
-def describe() -> str:
+def describe(presets: Presets) -> str:
   """Every method with its settings, for a command line's help."""
   lines = ["Methods and their own settings:"]
-  for name, method in METHODS.items():
-    settings = ", ".join(f"{key} {value}" for key, value in method.defaults.items())
-    lines.append(f"* {name}: {settings}; {method.steps:,} steps")
+  for name in METHODS:
+    settings = ", ".join(f"{key} {value}" for key, value in presets.of(name).items())
+    lines.append(f"* {name}: {settings}")
   return "\n".join(lines)
 
 
@@ -178,23 +162,27 @@ def flag(name: str) -> str:
   return "--" + name.replace("_", "-")
 
 
-def resolve(settings: Settings) -> Settings:
-  """Fills what was left out with the method's own settings.
+def resolve(settings: Settings, presets: Presets) -> Settings:
+  """Fills what was left out with the experiment's settings of the method.
 
   Raises:
     UsageError: for a hyperparameter that the method does not have, or one out of range.
   """
-  defaults = METHODS[settings.method].defaults
-  filled = {}
-  for field in dataclasses.fields(MethodSettings):
-    name, value = field.name, getattr(settings, field.name)
+  defaults = presets.of(settings.method)
+  fields = [field.name for field in dataclasses.fields(MethodSettings)]
+  filled = {
+    name: value
+    for name, value in defaults.items()
+    if name not in fields and getattr(settings, name) is None
+  }
+  for name in fields:
+    value = getattr(settings, name)
     if name == "method":
       continue
     if name not in defaults:
       if value is not None:
-        raise UsageError(
-          f"{settings.method} has no {flag(name)}; it has {', '.join(map(flag, defaults))}."
-        )
+        has = ", ".join(flag(n) for n in defaults if n in fields)
+        raise UsageError(f"{settings.method} has no {flag(name)}; it has {has}.")
       continue
     value = defaults[name] if value is None else value
     if name != "optimizer":

@@ -10,9 +10,7 @@ steps later the other half is understood.
 import dataclasses
 import math
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -20,19 +18,51 @@ import numpy as np
 import optax
 from flax import nnx
 
-from experiments import cli, methods, runs
+from experiments import experiment, methods
 from experiments.cli import UsageError
-from experiments.figures import NAMES
+from experiments.experiment import Data, Experiment
 from experiments.training import Params, Split, Task, Train, make_train
 from experiments.transformer import Transformer
 
-PROG = "python -m experiments.modular"
 LARGEST_P = 1_000  # an epoch is the least that runs without a look at the metrics
 Operation: TypeAlias = Literal["add", "sub", "mul", "div"]
 
 
+PRESETS = methods.Presets(
+  common={
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "b1": 0.9,
+    "b2": 0.98,
+    "lr_warmup": 10.0,
+    "steps": 2_500,
+    "eval_every": 1,
+  },
+  sources={
+    "baseline": {"steps": 50_000},
+    "grokfast_ma": {"weight_decay": 0.01},
+    "grokfast_ma_two_stage": {"steps": 5_000},
+    "grokfast_ema": {"weight_decay": 0.005},
+    "grokfast_ema_delayed_compression": {"optimizer": "adamw", "weight_decay": 0.005},
+  },
+)
+# First step with 95 % validation accuracy, of one seed each: the paper's, and the fork's for
+# Delayed Compression.
+_PUBLISHED = {
+  ("baseline", "mul"): 39_890,
+  ("grokfast_ma", "mul"): 790,
+  ("grokfast_ma_two_stage", "mul"): 1_920,
+  ("grokfast_ema", "mul"): 910,
+  ("delayed_compression", "add"): 720,
+  ("delayed_compression", "sub"): 1_040,
+  ("delayed_compression", "mul"): 710,
+  ("delayed_compression", "div"): 980,
+}
+
+
 @dataclasses.dataclass(frozen=True)
-class Settings(runs.RunSettings, methods.MethodSettings):
+class Settings(experiment.Settings):
   """Train the paper's transformer on x ∘ y (mod p) and see when it generalizes."""
 
   operation: Operation = "mul"
@@ -51,16 +81,8 @@ def _is_prime(p: int) -> bool:
   return p > 1 and all(p % divisor for divisor in range(2, math.isqrt(p) + 1))
 
 
-def resolve(settings: Settings) -> Settings:
-  """Fills in the method's own settings and checks all of them.
-
-  Raises:
-    UsageError: says what is allowed.
-  """
-  settings = methods.resolve(settings)
-  if settings.steps is None:
-    settings = dataclasses.replace(settings, steps=methods.METHODS[settings.method].steps)
-  runs.check(settings)
+def check(settings: Settings) -> None:
+  """Raises a `UsageError` for settings of the task that will not do."""
   if not 2 <= settings.p <= LARGEST_P:
     raise UsageError(f"--p must be from 2 to {LARGEST_P:,}; got {settings.p}.")
   if settings.operation == "div" and not _is_prime(settings.p):
@@ -79,7 +101,6 @@ def resolve(settings: Settings) -> Settings:
     raise UsageError(
       f"--batch-size must be from 1 to the {training:,} training pairs; got {settings.batch_size}."
     )
-  return settings
 
 
 def pair_count(settings: Settings) -> int:
@@ -135,7 +156,7 @@ def task(p: int) -> Task:
     x, y, answer = rows
     z = logits(p, params, x, y)
     losses = optax.softmax_cross_entropy_with_integer_labels(z, answer)
-    return losses, (z.argmax(-1) == answer).astype(losses.dtype)
+    return {"loss": losses, "accuracy": (z.argmax(-1) == answer).astype(losses.dtype)}
 
   return Task(init, score)
 
@@ -149,94 +170,39 @@ def make(settings: Settings) -> Train:
   )
 
 
-def _title(settings: Settings) -> str:
-  return f"{settings.method}, {settings.operation} mod {settings.p}, seed {settings.seed}"
-
-
-def describe(settings: Settings) -> str:
-  """The method and operation of resolved settings, and what differs from the source's.
-
-  Seed, budget and folder do not count.
-
-  >>> describe(resolve(Settings(method="baseline", operation="add", p=7, batch_size=8)))
-  'baseline add, p 7, batch_size 8'
-  """
-  own = resolve(Settings(method=settings.method, operation=settings.operation))
-  not_counted = {field.name for field in dataclasses.fields(runs.RunSettings)}
-  changed = [
-    f"{field.name} {getattr(settings, field.name)}"
-    for field in dataclasses.fields(Settings)
-    if field.name not in not_counted and getattr(settings, field.name) != getattr(own, field.name)
-  ]
-  return ", ".join([f"{settings.method} {settings.operation}", *changed])
-
-
-def _show(value: float | str | None) -> str:
-  return "-" if value is None else value if isinstance(value, str) else f"{value:,}"
-
-
-def report(settings: Settings, result: dict[str, Any], folder: Path) -> str:
-  """A small table beside the published figure, which is of one seed and the source's settings."""
-  method, baseline = methods.METHODS[settings.method], methods.METHODS["baseline"]
-  as_published = describe(settings) == f"{settings.method} {settings.operation}"
-  published = method.published.get(settings.operation) if as_published else None
-  slowest = baseline.published.get(settings.operation) if settings.p == 97 else None
-  first = result["val_95_step"]
-  rows = [
-    ("", "here", f"the {method.source}" if published else ""),
-    ("training accuracy 99 % at step", result["train_99_step"], None),
-    ("validation accuracy 95 % at step", first, published),
-    ("  sustained to the end from step", result["val_95_sustained_step"], None),
-    ("  held at the end, steps", result["held_steps"], None),
-    ("steps", result["steps"], None),
-    ("steps per second", result["steps_per_second"], None),
-  ]
-  if first and slowest:
-    sooner = [step and f"x {slowest / step:.1f}" for step in (first, published)]
-    rows.insert(3, (f"  sooner than the paper's {slowest:,}", *sooner))
-  lines = [f"{name:36}{_show(here):>12}{_show(there):>12}" for name, here, there in rows]
-  stopped = [f"stopped at step {result['steps']:,}"] * result["interrupted"]
-  where = f"results: {folder}, picture: {folder / NAMES[0]}"
-  return "\n".join([_title(settings), *lines, *stopped, where])
-
-
-def run(settings: Settings) -> dict[str, Any]:
-  """Trains by settings that need not be resolved; writes the folder and prints the table.
-
-  Returns:
-    The summary, as in `summary.json`.
-
-  Raises:
-    UsageError: if the settings or the folder will not do.
-  """
-  settings = resolve(settings)
-  name = f"modular-{settings.operation}-{settings.method}-{settings.seed}"
-  folder = runs.new_folder(settings.out, name, settings)
+def _data(settings: Settings, key: jax.Array) -> Data:
   rows = table(settings.operation, settings.p, include_zero=settings.include_zero)
-  split_key, key = jax.random.split(jax.random.key(settings.seed))
-  print(
-    f"{_title(settings)}: compiling, then up to {settings.steps:,} steps; into {folder}", flush=True
-  )
-  try:
-    result = runs.execute(
-      train=make(settings),
-      split=split_rows(split_key, rows, train_count(settings)),
-      numbers=methods.hyperparameters(settings),
-      key=key,
-      settings=settings,
-      batch_size=settings.batch_size,
-      folder=folder,
-    )
-  except KeyboardInterrupt:
-    raise KeyboardInterrupt(f"stopped at once; the log so far is in {folder}") from None
-  print(report(settings, result, folder))
-  return result
+  return Data(split_rows(key, rows, train_count(settings)), {})
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-  """The command line; returns the exit code."""
-  about = f"{Settings.__doc__}\n\n{methods.describe()}"
-  return cli.run_main(lambda: run(cli.parse(Settings, argv, PROG, about)))
+def _published(settings: Settings) -> dict[str, float]:
+  step = _PUBLISHED.get((settings.method, settings.operation))
+  return {"val_95_step": step} if step and settings.p == 97 else {}
+
+
+EXPERIMENT = Experiment(
+  name="modular",
+  settings=Settings,
+  presets=PRESETS,
+  check=check,
+  data=_data,
+  make=make,
+  columns={
+    "99 % training": "train_99_step",
+    "95 % validation": "val_95_step",
+    "sustained": "val_95_sustained_step",
+    "dips": "val_95_dips",
+  },
+  published=_published,
+  thresholds=(0.95,),
+  choices=("operation",),
+)
+resolve, describe, run, main = (
+  EXPERIMENT.resolve,
+  EXPERIMENT.describe,
+  EXPERIMENT.run,
+  EXPERIMENT.main,
+)
 
 
 if __name__ == "__main__":

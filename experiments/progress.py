@@ -52,10 +52,9 @@ class Progress:
 
   def update(self, record: dict[str, Any]) -> None:
     step = record["step"]
-    text = (
-      f"loss {_show(record['train_loss'])}/{_show(record['val_loss'])}, "
-      f"acc {_percent(record['train_accuracy'])}/{_percent(record['val_accuracy'])}"
-    )
+    text = f"loss {_show(record['train_loss'])}/{_show(record['val_loss'])}"
+    if "val_accuracy" in record:
+      text += f", acc {_percent(record['train_accuracy'])}/{_percent(record['val_accuracy'])}"
     if self._on_terminal:
       self._bar.set_postfix_str(text, refresh=False)
       self._bar.update(step - self._bar.n)

@@ -2,10 +2,11 @@
 
     python -m experiments.report experiments/results/modular
 
-reads every run in a folder and writes `table.md` and `curves.png` there: for each
-setting how many seeds, when validation accuracy first reached 95 %, whether that
-was sustained, and how often it fell under 95 % again. A run that did not get there
-is counted, and stands behind all others in the median.
+reads every run of an experiment in a folder and writes `table.md` and `curves.png`
+there: for each setting how many seeds, and the median and range of what the
+experiment looks at, as the step at which validation accuracy first reached 95 %,
+whether that was sustained, and how often it fell under 95 % again. A run that did not
+get there is counted, and stands behind all others in the median.
 """
 
 import dataclasses
@@ -22,11 +23,14 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
-from experiments import cli, figures, modular
+from experiments import cli, figures, mnist, modular
 from experiments.cli import UsageError
+from experiments.experiment import Experiment
 from experiments.runs import new_file
-from experiments.summary import GENERALIZED, Record, first_step, summarise
+from experiments.summary import Record, summarise
+from experiments.wording import digits
 
+EXPERIMENTS = {e.name: e for e in (modular.EXPERIMENT, mnist.EXPERIMENT)}
 OPERATIONS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
@@ -35,6 +39,7 @@ class Run:
   """One seed of one setting.
 
   Attributes:
+    experiment: which.
     setting: what distinguishes it from runs of other settings.
     source: who ran it.
     seed: of the run.
@@ -42,6 +47,7 @@ class Run:
     records: its log.
   """
 
+  experiment: Experiment
   setting: str
   source: str
   seed: int
@@ -62,21 +68,23 @@ def read_log(path: Path) -> list[Record]:
 
 def _read_run(file: Path) -> Run:
   try:
-    values = json.loads(file.read_text())
-    settings = modular.Settings(**values)
-    setting = modular.describe(settings)
+    values = {"experiment": "modular", **json.loads(file.read_text())}
+    experiment = EXPERIMENTS[values.pop("experiment")]
+    settings = experiment.settings(**values)
+    setting = experiment.describe(settings)
   except (ValueError, TypeError, KeyError) as error:
     raise UsageError(f"{file} is not the settings of a run: {error}.") from None
   assert settings.steps is not None
   records = read_log(file.parent / "metrics.jsonl")
-  return Run(setting, "grokfax", settings.seed, settings.steps, records)
+  return Run(experiment, setting, "grokfax", settings.seed, settings.steps, records)
 
 
 def read_runs(folder: Path) -> list[Run]:
   """Every run in a folder's folders, by setting and seed.
 
   Raises:
-    UsageError: if there is none, one cannot be read, or a seed stands twice.
+    UsageError: if there is none, one cannot be read, they are of two experiments, or a
+      seed stands twice.
   """
   files = [f for f in folder.glob("*/settings.json") if (f.parent / "metrics.jsonl").exists()]
   if not files:
@@ -85,6 +93,9 @@ def read_runs(folder: Path) -> list[Run]:
   for run, following in itertools.pairwise(runs):
     if (run.setting, run.seed) == (following.setting, following.seed):
       raise UsageError(f"{folder} has seed {run.seed} of {run.setting} twice.")
+  names = sorted({run.experiment.name for run in runs})
+  if len(names) > 1:
+    raise UsageError(f"{folder} has runs of {' and '.join(names)}: give each a folder of its own.")
   return runs
 
 
@@ -101,7 +112,8 @@ def read_reference(file: Path) -> list[Run]:
       {"step": curve["eval_every"] * i, "train_accuracy": train, "val_accuracy": val}
       for i, (train, val) in enumerate(rows, 1)
     ]
-    runs.append(Run(setting, "reference", curve["seed"], records[-1]["step"], records))
+    steps = records[-1]["step"]
+    runs.append(Run(modular.EXPERIMENT, setting, "reference", curve["seed"], steps, records))
   return runs
 
 
@@ -113,26 +125,20 @@ def up_to(run: Run, budget: int | None) -> Run:
   return dataclasses.replace(run, steps=budget, records=records)
 
 
-def dips(records: Sequence[Record]) -> int | None:
-  """Evaluations under 95 % after the first crossing; None without one."""
-  first = first_step(records, "val_accuracy", GENERALIZED)
-  if first is None:
-    return None
-  return sum(r["step"] > first and not (r["val_accuracy"] or 0) >= GENERALIZED for r in records)
+def spread(name: str, values: Sequence[float | None]) -> str:
+  """Median and range of a figure of the summaries, with those that did not get there counted.
 
-
-def spread(values: Sequence[int | None]) -> str:
-  """Median and range, with those that did not get there counted.
-
-  >>> spread([910, 1340, 920]), spread([910, None, 920]), spread([None, None, 900])
-  ('920 (910 to 1,340)', '920 (910 to -), 1 not', '- (900 to -), 2 not')
+  >>> spread("val_95_step", [910, 1340, 920]), spread("val_95_step", [None, None, 900])
+  ('920 (910 to 1,340)', '- (900 to -), 2 not')
   """
-  numbers = [math.inf if v is None else v for v in values]
+  worst = -math.inf if name.endswith("accuracy") else math.inf
+  numbers = [worst if value is None else value for value in values]
+  middle = statistics.median_high if worst > 0 else statistics.median_low  # never a mean with it
   shown = [
-    "-" if math.isinf(v) else f"{v:,.0f}"
-    for v in (statistics.median_high(numbers), min(numbers), max(numbers))
+    digits(name, None if math.isinf(v) else v)
+    for v in (middle(numbers), min(numbers), max(numbers))
   ]
-  missing = sum(v is None for v in values)
+  missing = sum(value is None for value in values)
   if missing == len(values):
     return f"none of {missing}"
   return f"{shown[0]} ({shown[1]} to {shown[2]})" + (f", {missing} not" if missing else "")
@@ -145,49 +151,57 @@ def _groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
   return dict(sorted(groups.items()))
 
 
-def _summary(run: Run) -> dict[str, int | None]:
+def _summary(run: Run) -> dict[str, float | None]:
   last = run.records[-1]["step"] if run.records else 0
-  return summarise(run.records, full_budget=last >= run.steps)
+  thresholds = run.experiment.thresholds
+  return summarise(run.records, full_budget=last >= run.steps, thresholds=thresholds)
 
 
 def table(runs: Sequence[Run], budget: int | None = None) -> str:
   """A Markdown table, a row for each setting and source.
 
   Args:
-    runs: of any settings.
+    runs: of one experiment, with any settings.
     budget: leave out what comes after this step.
   """
-  header = ("setting", "of", "seeds", "99 % training", "95 % validation", "sustained", "dips")
+  columns = runs[0].experiment.columns
+  header = ("setting", "of", "seeds", *columns)
   rows = [header, ("---",) * len(header)]
   for (setting, source), group in _groups([up_to(run, budget) for run in runs]).items():
     summaries = [_summary(run) for run in group]
-    columns = [
-      spread([summary[name] for summary in summaries])
-      for name in ("train_99_step", "val_95_step", "val_95_sustained_step")
-    ]
-    fallen = spread([dips(run.records) for run in group])
-    rows.append((setting, source, str(len(group)), *columns, fallen))
+    spreads = [spread(name, [s.get(name) for s in summaries]) for name in columns.values()]
+    rows.append((setting, source, str(len(group)), *spreads))
   return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def draw(runs: Sequence[Run]) -> Figure:
-  """Median and range over the seeds of both accuracies against log steps, a panel a setting."""
+  """Median and range over the seeds of both parts against log steps, a panel a setting.
+
+  The accuracies, or where there are none the losses.
+  """
   groups = _groups(runs)
   ours = {setting: group for (setting, source), group in groups.items() if source == "grokfax"}
   theirs = {setting: group for (setting, source), group in groups.items() if source != "grokfax"}
+  thresholds = runs[0].experiment.thresholds
+  quantity = "accuracy" if thresholds else "loss"
   figure = Figure(figsize=(4 * len(ours), 3.4), layout="constrained")
   panels = figure.subplots(1, len(ours), sharey=True, squeeze=False)[0]
   for axes, (setting, group) in zip(panels, ours.items(), strict=True):
-    _band(axes, group, "train_accuracy", "training", "C0")
-    _band(axes, group, "val_accuracy", "validation", "C1")
+    _band(axes, group, f"train_{quantity}", "training", "C0")
+    _band(axes, group, f"val_{quantity}", "validation", "C1")
     if setting in theirs:
-      steps, values = _columns(theirs[setting], "val_accuracy")
+      steps, values = _columns(theirs[setting], f"val_{quantity}")
       label = f"validation, reference (n = {len(values)})"
       axes.plot(steps, np.median(values, 0), color="black", linewidth=0.8, label=label)
     axes.set(xscale="log", xlabel="optimization steps", title=f"{setting}, n = {len(group)}")
-    axes.axhline(GENERALIZED, color="grey", linewidth=0.8, linestyle=":")
+    for threshold in thresholds:
+      axes.axhline(threshold, color="grey", linewidth=0.8, linestyle=":")
     axes.grid(alpha=0.2)
-  panels[0].set(ylabel="accuracy: median and range", ylim=(-0.02, 1.02))
+  if thresholds:
+    panels[0].set(ylim=(-0.02, 1.02))
+  else:
+    panels[0].set(yscale="log")
+  panels[0].set(ylabel=f"{quantity}: median and range")
   panels[0].legend(fontsize="small")
   return figure
 

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from experiments import cli, figures, summary
 from experiments.cli import UsageError
 from experiments.environment import environment
 from experiments.progress import Progress, stop_requests
-from experiments.training import Evaluation, Split, Train, count, steps_per_epoch
+from experiments.training import Evaluations, Split, Train, count, steps_per_epoch
 
 CHUNK_STEPS = 100  # between two looks at the metrics: one or two seconds
 FILES = (
@@ -43,7 +43,9 @@ class RunSettings:
   steps: Annotated[int | None, cli.optional("INT", "the method's own")] = None
   """the budget"""
   stop_when_held: Annotated[int | None, cli.optional("INT", "never")] = None
-  """end early once validation accuracy has stayed at 95 % or above for so many steps"""
+  """end early once validation accuracy has stayed at the goal or above for so many steps"""
+  eval_every: Annotated[int | None, cli.optional("INT", "the experiment's own")] = None
+  """epochs between two evaluations"""
   out: Annotated[Path | None, cli.optional("PATH", "a new one under runs/")] = None
   """a folder for the results"""
 
@@ -56,6 +58,8 @@ def check(settings: RunSettings) -> None:
     raise UsageError(f"--steps must be from 1 to 2**31 - 1; got {settings.steps}.")
   if settings.stop_when_held is not None and settings.stop_when_held < 0:
     raise UsageError(f"--stop-when-held must be at least 0; got {settings.stop_when_held}.")
+  if settings.eval_every is None or not 1 <= settings.eval_every < 2**31:
+    raise UsageError(f"--eval-every must be from 1 to 2**31 - 1; got {settings.eval_every}.")
 
 
 @contextlib.contextmanager
@@ -85,32 +89,31 @@ def write_json(path: Path, value: Any) -> None:
     part.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def new_folder(out: Path | None, name: str, settings: RunSettings) -> Path:
+def new_folder(out: Path | None, name: str, values: dict[str, Any]) -> Path:
   """Makes the folder of a run and claims it by writing `settings.json`.
 
   Args:
     out: where; None for the first free one of runs/name, runs/name-2, ...
     name: of the run.
-    settings: resolved.
+    values: what `settings.json` holds.
 
   Raises:
     UsageError: if `out` holds a run, or cannot be written.
   """
   if out is not None:
-    if not _claim(out, settings):
+    if not _claim(out, values):
       raise UsageError(f"--out {out} holds another run: name a folder that is new or has none.")
     return out
   free = Path("runs") / name
   number = 1
-  while not _claim(free, settings):
+  while not _claim(free, values):
     number += 1
     free = Path("runs") / f"{name}-{number}"
   return free
 
 
-def _claim(folder: Path, settings: RunSettings) -> bool:
+def _claim(folder: Path, values: dict[str, Any]) -> bool:
   """Writes `settings.json` if the folder holds no file of a run; says whether it did."""
-  values = {k: v for k, v in dataclasses.asdict(settings).items() if k != "out"}
   file = folder / "settings.json"
   try:
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,12 +139,13 @@ def _rounded(value: float) -> float:
   return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
-def _records(evaluations: Evaluation, epochs: int, seconds: float) -> list[dict[str, Any]]:
-  """The first `epochs` rows as plain numbers; what is not finite is None, as JSON has it."""
-  table = {name: np.asarray(column)[:epochs] for name, column in evaluations._asdict().items()}
+def _records(table: Evaluations, rows: int, seconds: float) -> list[dict[str, Any]]:
+  """The first rows as plain numbers; what is not finite is None, as JSON has it."""
+  names = ["step", *(name for name in table if name != "step")]
+  columns = {name: np.asarray(table[name])[:rows] for name in names}
   records = []
-  for i in range(epochs):
-    row = {name: column[i].item() for name, column in table.items()}
+  for i in range(rows):
+    row = {name: column[i].item() for name, column in columns.items()}
     row = {n: _rounded(v) if math.isfinite(v) else None for n, v in row.items()}
     records.append({**row, "seconds": round(seconds, 3)})
   return records
@@ -178,6 +182,23 @@ class Log:
       raise _could_not_write(self._path, error) from None
 
 
+def _pieces(steps: int, interval: int, epoch: int, room: int) -> Iterator[tuple[int, int, int]]:
+  """A budget as (evaluations, epochs, epoch_steps), a chunk at a time; the end may be ragged.
+
+  >>> list(_pieces(steps=27, interval=10, epoch=5, room=1))
+  [(1, 2, 5), (1, 2, 5), (1, 1, 5), (1, 1, 2)]
+  """
+  while steps:
+    if steps >= interval:
+      piece = (min(room, steps // interval), interval // epoch, epoch)
+    elif steps >= epoch:
+      piece = (1, steps // epoch, epoch)
+    else:
+      piece = (1, 1, steps)
+    steps -= math.prod(piece)
+    yield piece
+
+
 def execute(
   *,
   train: Train,
@@ -187,6 +208,8 @@ def execute(
   settings: RunSettings,
   batch_size: int,
   folder: Path,
+  thresholds: Sequence[float] = (),
+  data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
   """Trains, logs and writes the end of a run.
 
@@ -200,6 +223,8 @@ def execute(
     settings: resolved.
     batch_size: examples a step.
     folder: claimed by `new_folder`.
+    thresholds: of validation accuracy, the goal first.
+    data: where the data comes from, for `environment.json`.
 
   Returns:
     The summary, as in `summary.json`.
@@ -209,9 +234,11 @@ def execute(
     KeyboardInterrupt: at the second Ctrl-C; the log is there.
   """
   assert settings.steps is not None
-  write_json(folder / "environment.json", environment())
+  assert settings.eval_every is not None
+  write_json(folder / "environment.json", environment() | ({"data": dict(data)} if data else {}))
   epoch = steps_per_epoch(count(split.train), batch_size)
-  room = max(1, min(CHUNK_STEPS, settings.steps) // epoch)
+  interval = settings.eval_every * epoch
+  room = max(1, min(CHUNK_STEPS, settings.steps) // interval)
   if settings.stop_when_held is not None:
     room = 1  # look at every evaluation
   records: list[dict[str, Any]] = []
@@ -221,27 +248,28 @@ def execute(
     begun = time.monotonic()
     state = jax.jit(train.start)(key, numbers)
     chunk = jax.jit(train.run, static_argnames="room", donate_argnums=0)
-    chunk = chunk.lower(state, split, numbers, 1, 1, room=room).compile()
+    chunk = chunk.lower(state, split, numbers, 1, 1, 1, room=room).compile()
     compile_seconds = time.monotonic() - begun
 
     begun = time.monotonic()
     with Progress(settings.steps) as progress:
-      while done < settings.steps and not held and not stops:
-        epochs = min(room, (settings.steps - done) // epoch)
-        epochs, epoch_steps = (epochs, epoch) if epochs else (1, settings.steps - done)
-        state, evaluations = chunk(state, split, numbers, epochs, epoch_steps)
-        new = _records(jax.device_get(evaluations), epochs, time.monotonic() - begun)
+      for piece in _pieces(settings.steps, interval, epoch, room):
+        if held or stops:
+          break
+        state, table = chunk(state, split, numbers, *piece)
+        new = _records(jax.device_get(table), piece[0], time.monotonic() - begun)
         log.append(new)
         records += new
         done = records[-1]["step"]
         progress.update(records[-1])
         if settings.stop_when_held is not None:
-          steps_held = summary.held_steps(records)
+          steps_held = summary.held_steps(records, thresholds[0])
           held = steps_held is not None and steps_held >= settings.stop_when_held
     seconds = time.monotonic() - begun
 
+    full_budget = done == settings.steps and not held
     result = {
-      **summary.summarise(records, full_budget=done == settings.steps and not held),
+      **summary.summarise(records, full_budget=full_budget, thresholds=thresholds),
       "steps": done,
       "seconds": round(seconds, 3),
       "compile_seconds": round(compile_seconds, 3),
@@ -252,7 +280,7 @@ def execute(
     with new_file(folder / "parameters.npz") as part, part.open("wb") as file:
       np.savez(file, **parameters(state.params))
     if records:
-      for name, figure in figures.of_run(records).items():
+      for name, figure in figures.of_run(records, thresholds).items():
         with new_file(folder / name) as part:
           figure.savefig(part, format="png", dpi=120)
   return result

@@ -15,6 +15,8 @@ import optax
 Params: TypeAlias = Any
 Rows: TypeAlias = Any  # a tree of arrays whose first axis counts examples
 Hyperparameters: TypeAlias = dict[str, jax.typing.ArrayLike]
+Scores: TypeAlias = dict[str, jax.Array]
+Evaluations: TypeAlias = dict[str, jax.Array]
 
 VALIDATION_BLOCK = 1200  # examples at a time: activations that stay in the cache
 
@@ -24,12 +26,13 @@ class Task(NamedTuple):
 
   Attributes:
     init: key -> params.
-    score: (params, rows) -> (losses, hits), both float (B,): the loss of each
-      example, and 1 where the answer is right.
+    score: (params, rows) -> scores by name, each float (B,): the "loss" of each
+      example, whose mean is minimised; and, where answers are right or wrong, its
+      "accuracy", 1 or 0.
   """
 
   init: Callable[[jax.Array], Params]
-  score: Callable[[Params, Rows], tuple[jax.Array, jax.Array]]
+  score: Callable[[Params, Rows], Scores]
 
 
 class Split(NamedTuple):
@@ -48,33 +51,22 @@ class TrainState(NamedTuple):
   step: jax.Array
 
 
-class Evaluation(NamedTuple):
-  """A row of metrics.
-
-  The training figures are means over the epoch's examples, each batch before its
-  own update; the validation figures are means over the whole held-out part.
-  """
-
-  step: jax.Array
-  train_loss: jax.Array
-  train_accuracy: jax.Array
-  val_loss: jax.Array
-  val_accuracy: jax.Array
-
-
 class Train(NamedTuple):
   """Pure functions of one training run.
 
   Attributes:
     start: (key, hyperparameters) -> state.
-    run: (state, split, hyperparameters, epochs, epoch_steps, *, room) -> (state,
-      evaluations). It makes `epochs` epochs of `epoch_steps` steps and evaluates
-      after each. Both may be traced, so that one program serves a run's ragged end
-      too; `room` is static, at least `epochs`, and the length of `evaluations`.
+    run: (state, split, hyperparameters, evaluations, epochs, epoch_steps, *, room) ->
+      (state, table). It makes `evaluations` times `epochs` epochs of `epoch_steps`
+      steps, and evaluates after each `epochs`. All three may be traced, so that one
+      program serves a run's ragged end too; `room` is static, at least
+      `evaluations`, and the length of the table's columns: "step"; of each score the
+      mean "train_..." over the examples since the last evaluation, each batch before
+      its own update; and the mean "val_..." over the whole held-out part.
   """
 
   start: Callable[[jax.Array, Hyperparameters], TrainState]
-  run: Callable[..., tuple[TrainState, Evaluation]]
+  run: Callable[..., tuple[TrainState, Evaluations]]
 
 
 def count(rows: Rows) -> int:
@@ -103,14 +95,16 @@ def make_train(
   Args:
     task: what is learnt.
     make_optimizer: from hyperparameters, which may be traced, to an optimizer. Its
-      update is given the batch's own accuracy as `train_accuracy`.
+      update is given the batch's own scores as `train_loss`, `train_accuracy`.
     batch_size: examples a step.
   """
 
+  def weighted(scores, weights):
+    return jax.tree.map(lambda s: jnp.vdot(s, weights), scores)
+
   def objective(params, rows, weights):
-    losses, hits = task.score(params, rows)
-    total = weights.sum()
-    return jnp.vdot(losses, weights) / total, jnp.vdot(hits, weights) / total
+    sums = weighted(task.score(params, rows), weights)
+    return sums["loss"] / weights.sum(), sums
 
   def validate(params, rows):
     examples = count(rows)
@@ -120,11 +114,10 @@ def make_train(
 
     def block(index_and_weights):
       index, weights = index_and_weights
-      losses, hits = task.score(params, jax.tree.map(lambda r: r[index], rows))
-      return jnp.vdot(losses, weights), jnp.vdot(hits, weights)
+      return weighted(task.score(params, jax.tree.map(lambda r: r[index], rows)), weights)
 
     sums = jax.lax.map(block, (index.reshape(blocks, size), weights.reshape(blocks, size)))
-    return [s.sum() / examples for s in sums]
+    return jax.tree.map(lambda s: s.sum() / examples, sums)
 
   def start(key, hyperparameters):
     init_key, key = jax.random.split(key)
@@ -132,13 +125,14 @@ def make_train(
     opt_state = make_optimizer(hyperparameters).init(params)
     return TrainState(params, opt_state, key, jnp.zeros([], jnp.int32))
 
-  def run(state, split, hyperparameters, epochs, epoch_steps, *, room):
+  def run(state, split, hyperparameters, evaluations, epochs, epoch_steps, *, room):
     optimizer = make_optimizer(hyperparameters)
     examples = count(split.train)
     batches = steps_per_epoch(examples, batch_size)
+    scores = tuple(jax.eval_shape(task.score, state.params, split.train))
 
-    def epoch(i, carry):
-      state, evaluations = carry
+    def epoch(_, carry):
+      state, sums = carry
       shuffle_key, key = jax.random.split(state.key)
       order, weights = _pad(jax.random.permutation(shuffle_key, examples), batches * batch_size)
 
@@ -148,20 +142,29 @@ def make_train(
           jax.lax.dynamic_slice_in_dim(a, j * batch_size, batch_size) for a in (order, weights)
         )
         rows = jax.tree.map(lambda r: r[index], split.train)
-        (loss, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params, rows, w)
-        updates, opt_state = optimizer.update(grads, opt_state, params, train_accuracy=accuracy)
-        params = optax.apply_updates(params, updates)
-        return params, opt_state, sums + w.sum() * jnp.stack([loss, accuracy, 1.0])
+        (_, batch), grads = jax.value_and_grad(objective, has_aux=True)(params, rows, w)
+        seen = w.sum()
+        metrics = {f"train_{name}": total / seen for name, total in batch.items()}
+        updates, opt_state = optimizer.update(grads, opt_state, params, **metrics)
+        sums = jax.tree.map(jnp.add, sums, {**batch, "examples": seen})
+        return optax.apply_updates(params, updates), opt_state, sums
 
-      params, opt_state, (loss, accuracy, seen) = jax.lax.fori_loop(
-        0, epoch_steps, train_step, (state.params, state.opt_state, jnp.zeros(3))
+      params, opt_state, sums = jax.lax.fori_loop(
+        0, epoch_steps, train_step, (state.params, state.opt_state, sums)
       )
-      step = state.step + epoch_steps
-      row = Evaluation(step, loss / seen, accuracy / seen, *validate(params, split.validation))
-      evaluations = jax.tree.map(lambda table, value: table.at[i].set(value), evaluations, row)
-      return TrainState(params, opt_state, key, step), evaluations
+      return TrainState(params, opt_state, key, state.step + epoch_steps), sums
 
-    evaluations = Evaluation(jnp.zeros(room, jnp.int32), *(jnp.zeros(room) for _ in range(4)))
-    return jax.lax.fori_loop(0, epochs, epoch, (state, evaluations))
+    def evaluation(i, carry):
+      state, table = carry
+      sums = dict.fromkeys((*scores, "examples"), jnp.zeros([]))
+      state, sums = jax.lax.fori_loop(0, epochs, epoch, (state, sums))
+      row = {"step": state.step}
+      row |= {f"train_{name}": sums[name] / sums["examples"] for name in scores}
+      row |= {f"val_{name}": v for name, v in validate(state.params, split.validation).items()}
+      return state, jax.tree.map(lambda column, value: column.at[i].set(value), table, row)
+
+    columns = [f"{part}_{name}" for part in ("train", "val") for name in scores]
+    table = dict.fromkeys(columns, jnp.zeros(room)) | {"step": jnp.zeros(room, jnp.int32)}
+    return jax.lax.fori_loop(0, evaluations, evaluation, (state, table))
 
   return Train(start, run)

@@ -22,33 +22,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from experiments.layers import linear
+
 POSITIONS = 5  # of which four are used, as in the reference
-
-
-def _uniform(fan_in: int) -> nnx.Initializer:
-  """U(±1/√fan_in), torch's default for the weight and the bias of a linear layer."""
-  return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
-    key, shape, dtype, -(fan_in**-0.5), fan_in**-0.5
-  )
-
-
-def _linear(
-  inputs: int,
-  outputs: int,
-  rngs: nnx.Rngs,
-  *,
-  kernel_init: nnx.Initializer | None = None,
-  bias_init: nnx.Initializer | None = None,
-  use_bias: bool = True,
-) -> nnx.Linear:
-  return nnx.Linear(
-    inputs,
-    outputs,
-    use_bias=use_bias,
-    kernel_init=kernel_init or _uniform(inputs),
-    bias_init=bias_init or _uniform(inputs),
-    rngs=rngs,
-  )
 
 
 def _layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -93,11 +69,11 @@ class Block(nnx.Module):
     self.heads = heads
     self.ln_1 = _layer_norm(width, rngs)
     xavier, zeros = nnx.initializers.xavier_uniform(), nnx.initializers.zeros
-    self.qkv = _linear(width, 3 * width, rngs, kernel_init=xavier, bias_init=zeros)
-    self.out = _linear(width, width, rngs, bias_init=zeros)
+    self.qkv = linear(width, 3 * width, rngs, kernel_init=xavier, bias_init=zeros)
+    self.out = linear(width, width, rngs, bias_init=zeros)
     self.ln_2 = _layer_norm(width, rngs)
-    self.mlp_in = _linear(width, 4 * width, rngs)
-    self.mlp_out = _linear(4 * width, width, rngs)
+    self.mlp_in = linear(width, 4 * width, rngs)
+    self.mlp_out = linear(4 * width, width, rngs)
 
   def _project(self, x: jax.Array) -> Stream:
     h = self.ln_1(x)
@@ -137,7 +113,7 @@ class Transformer(nnx.Module):
     self.positions = nnx.Embed(POSITIONS, width, embedding_init=normal, rngs=rngs)
     self.blocks = nnx.Sequential(*(Block(width, heads, rngs) for _ in range(layers)))
     self.ln_f = _layer_norm(width, rngs)
-    self.head = _linear(width, p + 2, rngs, use_bias=False)
+    self.head = linear(width, p + 2, rngs, use_bias=False)
 
   def _embed(self, tokens: jax.Array, position: int) -> jax.Array:
     return self.tokens(tokens) + self.positions(jnp.asarray([position]))

@@ -1,5 +1,7 @@
 """The task: data, split, settings, table."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -65,6 +67,7 @@ def test_split():
     ({"p": 7}, "--batch-size must be from 1 to the 21 training pairs; got 512"),
     ({"operation": "div", "include_zero": True}, "--include-zero is for add, sub and mul"),
     ({"seed": -1}, "--seed must be from 0"),
+    ({"eval_every": 0}, "--eval-every must be from 1"),
     ({"steps": 0}, "--steps must be from 1"),
     ({"stop_when_held": -1}, "--stop-when-held must be at least 0"),
   ],
@@ -79,7 +82,7 @@ def test_a_composite_modulus_is_fine_without_division(operation):
   modular.resolve(modular.Settings(operation=operation, p=10, batch_size=16))
 
 
-def test_report_shows_the_published_figure_and_what_was_not_reached(tmp_path):
+def test_the_table_shows_the_published_figure_and_what_was_not_reached(tmp_path):
   settings = modular.resolve(modular.Settings(method="grokfast_ema"))
   result = {
     "train_99_step": 800,
@@ -90,8 +93,17 @@ def test_report_shows_the_published_figure_and_what_was_not_reached(tmp_path):
     "steps_per_second": 61.5,
     "interrupted": False,
   }
-  lines = modular.report(settings, result, tmp_path).splitlines()
-  rows = {line[:36].strip(): line[36:].split() for line in lines[2:-1]}
-  assert rows["validation accuracy 95 % at step"] == ["1,000", "910"]
-  assert rows["sooner than the paper's 39,890"] == ["x", "39.9", "x", "43.8"]
-  assert rows["sustained to the end from step"] == ["-", "-"]
+
+  def rows(settings):
+    lines = modular.EXPERIMENT.report(settings, result, tmp_path).splitlines()
+    return {line[:40].strip(): line[40:].split() for line in lines[1:-1]}
+
+  table = rows(settings)
+  assert table[""] == ["here", "published"]
+  assert table["validation accuracy 95 % at step"] == ["1,000", "910"]
+  assert table["sooner than the published 39,890"] == ["x", "39.9", "x", "43.8"]
+  assert table["95 % sustained to the end from step"] == ["-"]
+  others = rows(dataclasses.replace(settings, alpha=0.9))
+  assert others["validation accuracy 95 % at step"] == ["1,000"]
+  assert others["sooner than the published 39,890"] == ["x", "39.9"]
+  assert "sooner than the published 39,890" not in rows(dataclasses.replace(settings, p=89))

@@ -113,7 +113,7 @@ def test_first_logits_and_gradients(case):
   def logits_and_grads(params):
     x, y, _ = batches[0]
     return modular.logits(97, params, x, y), jax.grad(
-      lambda p: task.score(p, batches[0])[0].mean()
+      lambda p: task.score(p, batches[0])["loss"].mean()
     )(params)
 
   logits, grads = logits_and_grads(params)
@@ -142,5 +142,5 @@ def test_twenty_five_steps(case):
 
   held_out = recording["valid_index"].astype(int)
   rows = tuple(jnp.asarray(column[held_out]) for column in modular.table("mul", 97))
-  loss = jax.jit(task.score)(params, rows)[0].mean()
+  loss = jax.jit(task.score)(params, rows)["loss"].mean()
   np.testing.assert_allclose(loss, recording["valid_loss_final"], rtol=0, atol=1e-4)

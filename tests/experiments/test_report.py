@@ -88,11 +88,6 @@ def test_foreign_settings(text, tmp_path, capsys):
   assert error.count("\n") == 1
 
 
-def test_dips():
-  assert report.dips(records_of([0.1, 0.96, 0.2, 0.96, None])) == 2
-  assert report.dips(records_of([0.1])) is None
-
-
 def test_a_folder_without_runs(tmp_path, capsys):
   assert report.main([str(tmp_path)]) == 2
   assert "has no runs" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Runs as a user starts them: what is written, what is refused, what a stop leaves."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import methods, modular, runs, summary
+from experiments import methods, modular, runs
 from experiments.progress import Progress
 
 SMALL = ["--p", "7", "--batch-size", "8"]
@@ -65,17 +66,17 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(tmp_path):
   assert logs[0] == logs[1] != logs[2]
 
 
-def test_it_stops_when_held(tmp_path, monkeypatch):
+def test_it_stops_when_held(tmp_path):
   """With 0 % as the threshold it holds from the first evaluation, at step 3, on."""
-  monkeypatch.setattr(summary, "GENERALIZED", 0.0)
+  experiment = dataclasses.replace(modular.EXPERIMENT, thresholds=(0.0,))
   out = tmp_path / "run"
   arguments = [*SMALL, "--steps", "3000", "--stop-when-held", "50", "--out", str(out)]
-  assert modular.main(arguments) == 0
+  assert experiment.main(arguments) == 0
   result = json.loads((out / "summary.json").read_text())
-  assert result["val_95_step"] == 3
+  assert result["val_0_step"] == 3
   assert result["held_steps"] == 51
   assert result["steps"] == 54
-  assert result["val_95_sustained_step"] is None
+  assert result["val_0_sustained_step"] is None
   assert not result["interrupted"]
 
 

@@ -48,5 +48,28 @@ def test_memorised():
   assert summary.summarise(records, full_budget=True)["train_99_step"] == 30
 
 
+def test_dips():
+  records = records_of([0.1, 0.96, 0.2, 0.96, None])
+  assert summary.summarise(records, full_budget=True)["val_95_dips"] == 2
+  assert summary.dips(records_of([0.1]), 0.95) is None
+
+
+def test_the_first_threshold_is_the_goal():
+  records = records_of([0.1, 0.86, 0.5, *[0.9] * 60])
+  result = summary.summarise(records, full_budget=True, thresholds=(0.85, 0.95))
+  assert result["val_85_step"] == 20
+  assert result["val_85_sustained_step"] == 40
+  assert result["val_85_dips"] == 1
+  assert result["held_steps"] == 590
+  assert result["val_95_step"] is result["val_95_dips"] is None
+
+
+def test_best_and_last_of_losses_alone():
+  losses = [3.0, None, 1.0, *[2.0] * 16, 7.0, 9.0]
+  records = [{"step": i, "train_loss": 1.0, "val_loss": v} for i, v in enumerate(losses)]
+  result = summary.summarise(records, full_budget=True, thresholds=())
+  assert result == {"last_train_loss": 1.0, "best_val_loss": 1.0, "last_val_loss": 8.0}
+
+
 def test_nothing_logged():
   assert set(summary.summarise([], full_budget=False).values()) == {None}

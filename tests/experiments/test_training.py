@@ -36,7 +36,7 @@ def test_against_a_plain_loop(method):
   own = {"threshold": 0.2} if method == "delayed_compression" else {}
   settings, train, run, split, numbers = parts(method=method, **own)
   state = train.start(jax.random.key(0), numbers)
-  after, evaluations = run(state, split, numbers, 4, 3, room=5)
+  after, evaluations = run(state, split, numbers, 4, 1, 3, room=5)
 
   task = modular.task(settings.p)
   optimizer = methods.make_optimizer(settings, numbers)
@@ -51,9 +51,15 @@ def test_against_a_plain_loop(method):
       rows = tuple(column[batch] for column in split.train)
       params, opt_state, loss, accuracy = step(params, opt_state, rows)
       sums += len(batch) * np.asarray([loss, accuracy])
-    losses, hits = jax.jit(task.score)(params, split.validation)
-    expected = [3 * (epoch + 1), *(sums / 21), losses.mean(), hits.mean()]
-    close([float(column[epoch]) for column in evaluations], expected)
+    validation = jax.jit(task.score)(params, split.validation)
+    expected = {
+      "step": 3 * (epoch + 1),
+      "train_loss": sums[0] / 21,
+      "train_accuracy": sums[1] / 21,
+      "val_loss": validation["loss"].mean(),
+      "val_accuracy": validation["accuracy"].mean(),
+    }
+    close({name: float(column[epoch]) for name, column in evaluations.items()}, expected)
   close(*(with_key_biases(jnp.zeros_like, p) for p in (after.params, params)))
   assert int(after.step) == 12
 
@@ -62,15 +68,29 @@ def test_a_run_in_pieces_is_the_whole_run():
   """Chunks, and a last epoch cut short, come from one program."""
   _, train, run, split, numbers = parts(method="grokfast_ma", window_size=4)
   start = train.start(jax.random.key(0), numbers)
-  whole, evaluations = run(start, split, numbers, 5, 3, room=5)
-  state, first = run(start, split, numbers, 2, 3, room=5)
-  state, second = run(state, split, numbers, 3, 3, room=5)
+  whole, evaluations = run(start, split, numbers, 5, 1, 3, room=5)
+  state, first = run(start, split, numbers, 2, 1, 3, room=5)
+  state, second = run(state, split, numbers, 3, 1, 3, room=5)
   close(state.params, whole.params)
-  close(np.concatenate([first.val_loss[:2], second.val_loss[:3]]), evaluations.val_loss)
+  losses = np.concatenate([first["val_loss"][:2], second["val_loss"][:3]])
+  close(losses, evaluations["val_loss"])
   assert run._cache_size() == 1
-  cut, evaluations = run(start, split, numbers, 1, 2, room=5)
+  cut, evaluations = run(start, split, numbers, 1, 1, 2, room=5)
   assert int(cut.step) == 2
-  assert evaluations.step.tolist() == [2, 0, 0, 0, 0]
+  assert evaluations["step"].tolist() == [2, 0, 0, 0, 0]
+
+
+def test_epochs_between_evaluations():
+  """The same run; a row's training figures are means over all examples since the last one."""
+  _, train, run, split, numbers = parts(method="grokfast_ema")
+  start = train.start(jax.random.key(0), numbers)
+  each, every = run(start, split, numbers, 4, 1, 3, room=4)
+  state, second = run(start, split, numbers, 2, 2, 3, room=4)
+  close(each.params, state.params)
+  assert second["step"].tolist() == [6, 12, 0, 0]
+  for name in ("loss", "accuracy"):
+    close(second[f"val_{name}"][:2], every[f"val_{name}"][1::2])
+    close(second[f"train_{name}"][:2], every[f"train_{name}"].reshape(2, 2).mean(1))
 
 
 def test_vmap_over_seeds_and_hyperparameters():
@@ -81,12 +101,12 @@ def test_vmap_over_seeds_and_hyperparameters():
   axes = ({name: 0 if name == "lamb" else None for name in many},)
 
   def whole(numbers, key):
-    return train.run(train.start(key, numbers), split, numbers, 3, 3, room=3)
+    return train.run(train.start(key, numbers), split, numbers, 3, 1, 3, room=3)
 
   together = jax.jit(jax.vmap(whole, in_axes=(*axes, 0)))(many, keys)
   for i, key in enumerate(keys):
     numbers_i = {**numbers, "lamb": many["lamb"][i]}
-    alone = run(train.start(key, numbers_i), split, numbers_i, 3, 3, room=3)
+    alone = run(train.start(key, numbers_i), split, numbers_i, 3, 1, 3, room=3)
     close(jax.tree.map(lambda leaf: leaf[i], together[1]), alone[1], 1e-4)  # noqa: B023
 
 
@@ -96,7 +116,7 @@ def test_the_whole_training_lowers_for(platform, method):
   _, train, _, split, numbers = parts(method=method)
 
   def whole(key, split, numbers):
-    return train.run(train.start(key, numbers), split, numbers, 2, 3, room=2)
+    return train.run(train.start(key, numbers), split, numbers, 2, 1, 3, room=2)
 
   exported = jax.export.export(jax.jit(whole), platforms=[platform])(
     jax.random.key(0), split, numbers
@@ -110,14 +130,14 @@ def test_the_ring_stays_in_place_in_training(members):
   _, train, _, split, numbers = parts(method="grokfast_ma", window_size=50)
 
   def whole(key):
-    state, evaluations = train.run(train.start(key, numbers), split, numbers, 2, 3, room=2)
+    state, evaluations = train.run(train.start(key, numbers), split, numbers, 2, 1, 3, room=2)
     return state.params, evaluations
 
   if members is None:
     prefix, windows = (), 1
     state = jax.eval_shape(train.start, jax.random.key(0), numbers)
     run = jax.jit(train.run, static_argnames="room", donate_argnums=0)
-    compiled = run.lower(state, split, numbers, 2, 3, room=2).compile()
+    compiled = run.lower(state, split, numbers, 2, 1, 3, room=2).compile()
   else:
     prefix, windows = (members,), members + 0.5  # the windows are born inside
     keys = jax.random.split(jax.random.key(0), members)
@@ -133,11 +153,11 @@ def test_data_is_an_argument_not_a_constant():
   """Another seed's split must not compile anew."""
   settings, train, run, split, numbers = parts(method="grokfast_ema")
   state = train.start(jax.random.key(0), numbers)
-  run(state, split, numbers, 1, 3, room=2)
+  run(state, split, numbers, 1, 1, 3, room=2)
   compiled = run._cache_size()
   rows = modular.table("add", settings.p)
   other = modular.split_rows(jax.random.key(9), rows, modular.train_count(settings))
-  run(state, other, {**numbers, "alpha": jnp.float32(0.5)}, 1, 3, room=2)
+  run(state, other, {**numbers, "alpha": jnp.float32(0.5)}, 1, 1, 3, room=2)
   assert run._cache_size() == compiled
 
 

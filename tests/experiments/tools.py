@@ -23,8 +23,8 @@ def plain_step(task, optimizer):
   @jax.jit
   def step(params, opt_state, rows):
     def objective(params):
-      losses, hits = task.score(params, rows)
-      return losses.mean(), hits.mean()
+      scores = task.score(params, rows)
+      return scores["loss"].mean(), scores["accuracy"].mean()
 
     (loss, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params)
     updates, opt_state = optimizer.update(grads, opt_state, params, train_accuracy=accuracy)

@@ -1,0 +1,179 @@
+"""What all experiments share: settings, the run, and the table at its end.
+
+An experiment is one file: its settings, data, model and loss, and the paper's numbers.
+Once one of them is known, all are.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+
+from experiments import cli, methods, runs
+from experiments.cli import UsageError
+from experiments.data import store
+from experiments.figures import NAMES
+from experiments.training import Split, Train
+from experiments.wording import digits, words
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(runs.RunSettings, methods.MethodSettings):
+  """What can be set in every experiment."""
+
+
+DataFolder = Annotated[
+  Path | None, cli.optional("FOLDER", f"${store.VARIABLE}, or else ~/.cache/grokfax")
+]
+NOT_COUNTED = {field.name for field in dataclasses.fields(runs.RunSettings)} | {"method", "data"}
+
+
+class Data(NamedTuple):
+  """What a run trains on.
+
+  Attributes:
+    split: the arrays.
+    origin: where they come from; empty for what is computed.
+  """
+
+  split: Split
+  origin: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """One experiment, as its command line, its runs and the reports need it.
+
+  Attributes:
+    name: of its module.
+    settings: the type of its settings.
+    presets: what stands for a setting that is left out.
+    check: raises a `UsageError` for settings that will not do.
+    data: (settings, key) -> the data.
+    make: settings -> the training functions.
+    columns: of a report: a header, and what of the summary stands under it.
+    published: settings -> the source's figures for a summary, by method and choices.
+    thresholds: of validation accuracy, the goal first; none where there is no accuracy.
+    choices: settings that make another task of it.
+    factors: settings that are always told, the source's own value too.
+  """
+
+  name: str
+  settings: type[Any]
+  presets: methods.Presets
+  check: Callable[[Any], None]
+  data: Callable[[Any, jax.Array], Data]
+  make: Callable[[Any], Train]
+  columns: Mapping[str, str]
+  published: Callable[[Any], Mapping[str, float]]
+  thresholds: tuple[float, ...] = ()
+  choices: tuple[str, ...] = ()
+  factors: tuple[str, ...] = ()
+
+  def resolve(self, settings: Any) -> Any:
+    """Fills in the method's own settings and checks all of them.
+
+    Raises:
+      UsageError: says what is allowed.
+    """
+    settings = methods.resolve(settings, self.presets)
+    if not self.thresholds and methods.METHODS[settings.method].needs == "accuracy":
+      fit = [name for name, method in methods.METHODS.items() if method.needs != "accuracy"]
+      raise UsageError(
+        f"--method {settings.method} needs a training accuracy, which {self.name} has not; "
+        f"it has {', '.join(fit)}."
+      )
+    if not self.thresholds and settings.stop_when_held is not None:
+      raise UsageError(f"--stop-when-held needs an accuracy, which {self.name} has not.")
+    runs.check(settings)
+    self.check(settings)
+    return settings
+
+  def _own(self, settings: Any) -> Any:
+    """The source's settings of the same method and choices."""
+    kept = {name: getattr(settings, name) for name in ("method", *self.choices)}
+    return self.resolve(self.settings(**kept))
+
+  def _changed(self, settings: Any) -> list[str]:
+    own = self._own(settings)
+    names = [field.name for field in dataclasses.fields(settings) if field.name not in NOT_COUNTED]
+    return [name for name in names if getattr(settings, name) != getattr(own, name)]
+
+  def describe(self, settings: Any) -> str:
+    """Resolved settings in words: method, choices, factors, and what else is not the source's.
+
+    Seed, budget and folders do not count.
+    """
+    label = " ".join([settings.method, *(getattr(settings, name) for name in self.choices)])
+    others = [name for name in self._changed(settings) if name not in self.factors]
+    told = [f"{name} {getattr(settings, name)}" for name in (*self.factors, *others)]
+    return ", ".join([label, *told])
+
+  def title(self, settings: Any) -> str:
+    return f"{self.name}, {self.describe(settings)}, seed {settings.seed}"
+
+  def report(self, settings: Any, result: Mapping[str, Any], folder: Path) -> str:
+    """A small table, beside the published figures where these are the source's settings."""
+    theirs = {} if self._changed(settings) else self.published(settings)
+    slowest = self.published(dataclasses.replace(settings, method="baseline"))
+    rows: list[tuple[str, ...]] = [("", "here", "published" if theirs else "")]
+    for name, value in result.items():
+      if (text := words(name)) is None:
+        continue
+      rows.append((text, digits(name, value), digits(name, theirs[name]) if name in theirs else ""))
+      if name in slowest and name.endswith("_step"):
+        sooner = [f"x {slowest[name] / n:.1f}" if n else "" for n in (value, theirs.get(name))]
+        rows.append((f"  sooner than the published {slowest[name]:,}", *sooner))
+    lines = [f"{text:40}{here:>12}{there:>12}".rstrip() for text, here, there in rows]
+    stopped = [f"stopped at step {result['steps']:,}"] * result["interrupted"]
+    pictures = [str(folder / name) for name in NAMES if (folder / name).exists()]
+    where = f"results: {folder}, picture: {pictures[0]}" if pictures else f"results: {folder}"
+    return "\n".join([self.title(settings), *lines, *stopped, where])
+
+  def run(self, settings: Any) -> dict[str, Any]:
+    """Trains by settings that need not be resolved; writes the folder and prints the table.
+
+    Returns:
+      The summary, as in `summary.json`.
+
+    Raises:
+      UsageError: if the settings, the data or the folder will not do.
+    """
+    settings = self.resolve(settings)
+    data_key, key = jax.random.split(jax.random.key(settings.seed))
+    split, origin = self.data(settings, data_key)
+    values = dataclasses.asdict(settings)
+    kept = {name: value for name, value in values.items() if name not in ("out", "data")}
+    parts = (self.name, *(values[name] for name in self.choices), settings.method, settings.seed)
+    name = "-".join(map(str, parts))
+    folder = runs.new_folder(settings.out, name, {"experiment": self.name, **kept})
+    if origin:
+      print(f"data: {origin['source']}, in {origin['order']} order")
+    print(
+      f"{self.title(settings)}: compiling, then up to {settings.steps:,} steps; into {folder}",
+      flush=True,
+    )
+    try:
+      result = runs.execute(
+        train=self.make(settings),
+        split=split,
+        numbers=methods.hyperparameters(settings),
+        key=key,
+        settings=settings,
+        batch_size=settings.batch_size,
+        folder=folder,
+        thresholds=self.thresholds,
+        data=origin,
+      )
+    except KeyboardInterrupt:
+      raise KeyboardInterrupt(f"stopped at once; the log so far is in {folder}") from None
+    print(self.report(settings, result, folder))
+    return result
+
+  def main(self, argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    about = f"{self.settings.__doc__}\n\n{methods.describe(self.presets)}"
+    prog = f"python -m experiments.{self.name}"
+    return cli.run_main(lambda: self.run(cli.parse(self.settings, argv, prog, about)))
