@@ -89,6 +89,7 @@ def make_train(
   task: Task,
   make_optimizer: Callable[[Hyperparameters], optax.GradientTransformationExtraArgs],
   batch_size: int,
+  validation_batch: int | None = None,
 ) -> Train:
   """Builds the training functions.
 
@@ -97,6 +98,8 @@ def make_train(
     make_optimizer: from hyperparameters, which may be traced, to an optimizer. Its
       update is given the batch's own scores as `train_loss`, `train_accuracy`.
     batch_size: examples a step.
+    validation_batch: after each epoch score so many held-out examples too, drawn anew.
+      Some references report the best score that a run ever had on such a batch.
   """
 
   def weighted(scores, weights):
@@ -119,6 +122,12 @@ def make_train(
     sums = jax.lax.map(block, (index.reshape(blocks, size), weights.reshape(blocks, size)))
     return jax.tree.map(lambda s: s.sum() / examples, sums)
 
+  def glance(params, rows, key):
+    assert validation_batch is not None
+    index = jax.random.choice(key, count(rows), [validation_batch], replace=False)
+    scores = task.score(params, jax.tree.map(lambda r: r[index], rows))
+    return {f"val_batch_{name}": score.mean() for name, score in scores.items()}
+
   def start(key, hyperparameters):
     init_key, key = jax.random.split(key)
     params = task.init(init_key)
@@ -130,9 +139,14 @@ def make_train(
     examples = count(split.train)
     batches = steps_per_epoch(examples, batch_size)
     scores = tuple(jax.eval_shape(task.score, state.params, split.train))
+    worst = {f"val_batch_{n}": -jnp.inf if n == "accuracy" else jnp.inf for n in scores}
+    worst = worst if validation_batch else {}
+
+    def better(name, one, other):
+      return (jnp.maximum if name == "val_batch_accuracy" else jnp.minimum)(one, other)
 
     def epoch(_, carry):
-      state, sums = carry
+      state, sums, best = carry
       shuffle_key, key = jax.random.split(state.key)
       order, weights = _pad(jax.random.permutation(shuffle_key, examples), batches * batch_size)
 
@@ -152,18 +166,22 @@ def make_train(
       params, opt_state, sums = jax.lax.fori_loop(
         0, epoch_steps, train_step, (state.params, state.opt_state, sums)
       )
-      return TrainState(params, opt_state, key, state.step + epoch_steps), sums
+      if validation_batch:
+        here = glance(params, split.validation, jax.random.fold_in(shuffle_key, 1))
+        best = {name: better(name, best[name], value) for name, value in here.items()}
+      return TrainState(params, opt_state, key, state.step + epoch_steps), sums, best
 
     def evaluation(i, carry):
       state, table = carry
       sums = dict.fromkeys((*scores, "examples"), jnp.zeros([]))
-      state, sums = jax.lax.fori_loop(0, epochs, epoch, (state, sums))
-      row = {"step": state.step}
+      best = jax.tree.map(jnp.asarray, worst)
+      state, sums, best = jax.lax.fori_loop(0, epochs, epoch, (state, sums, best))
+      row = {"step": state.step, **best}
       row |= {f"train_{name}": sums[name] / sums["examples"] for name in scores}
       row |= {f"val_{name}": v for name, v in validate(state.params, split.validation).items()}
       return state, jax.tree.map(lambda column, value: column.at[i].set(value), table, row)
 
-    columns = [f"{part}_{name}" for part in ("train", "val") for name in scores]
+    columns = [f"{part}_{name}" for part in ("train", "val") for name in scores] + [*worst]
     table = dict.fromkeys(columns, jnp.zeros(room)) | {"step": jnp.zeros(room, jnp.int32)}
     return jax.lax.fori_loop(0, evaluations, evaluation, (state, table))
 

@@ -6,7 +6,7 @@
 Training reads only the prepared file, and needs neither TensorFlow Datasets nor the original.
 """
 
-from experiments.data import mnist
+from experiments.data import mnist, qm9
 from experiments.data.store import Prepared, load, prepare
 
-__all__ = ["Prepared", "load", "mnist", "prepare"]
+__all__ = ["Prepared", "load", "mnist", "prepare", "qm9"]

@@ -7,12 +7,11 @@ import gzip
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from experiments.cli import UsageError
+from experiments.data import store
 from experiments.data.store import Rows, check_digests
 
 TRAINING = 1_000
@@ -68,18 +67,9 @@ def _read(file: Path, magic: int, rows: int) -> np.ndarray:
 
 def from_tfds() -> Rows:
   """Downloads through TensorFlow Datasets, whose order of the rows is its own."""
-  try:
-    import tensorflow_datasets as tfds
-  except ImportError:
-    raise UsageError(
-      'TensorFlow Datasets is not installed: pip install "grokfax[data]", or use --from FOLDER.'
-    ) from None
-  builder: Any = tfds.builder("mnist", file_format="array_record")
-  builder.download_and_prepare()
+  rows, name = store.through_tfds("mnist", {"train": TRAINING, "test": TEST})
   arrays = {}
-  for ours, theirs, rows in (("train", "train", TRAINING), ("test", "test", TEST)):
-    source = builder.as_data_source(split=theirs)
-    taken = [source[i] for i in tqdm(range(rows), desc=f"reading {theirs}", disable=None)]
-    arrays[f"{ours}_images"] = np.stack([row["image"][..., 0] for row in taken]).astype(np.uint8)
-    arrays[f"{ours}_labels"] = np.asarray([row["label"] for row in taken], np.uint8)
-  return Rows(arrays, f"TensorFlow Datasets, {builder.info.full_name}", "TensorFlow Datasets'")
+  for part, taken in rows.items():
+    arrays[f"{part}_images"] = np.stack([row["image"][..., 0] for row in taken]).astype(np.uint8)
+    arrays[f"{part}_labels"] = np.asarray([row["label"] for row in taken], np.uint8)
+  return Rows(arrays, name, "TensorFlow Datasets'")

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from tqdm import tqdm
 
 from experiments.cli import UsageError
 from experiments.runs import new_file
 
-Dataset: TypeAlias = Literal["mnist"]
+Dataset: TypeAlias = Literal["imdb", "mnist", "qm9"]
 VARIABLE = "GROKFAX_DATA"
 
 
@@ -71,6 +72,47 @@ def check_digests(found: Mapping[str, np.ndarray], expected: Mapping[str, str], 
       raise UsageError(
         f"{where}: {name} is not what it should be; its SHA-256 is {actual}, expected {sha256}."
       )
+
+
+def only_file(folder: Path, *patterns: str) -> Path:
+  """The one file in a folder whose name is like one of the patterns.
+
+  Raises:
+    UsageError: if there is none, or more.
+  """
+  files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+  if len(files) != 1:
+    found = ", ".join(file.name for file in files) or "none"
+    raise UsageError(f"{folder} must hold one file {' or '.join(patterns)}; found {found}.")
+  return files[0]
+
+
+def through_tfds(name: str, rows: Mapping[str, int]) -> tuple[dict[str, list[Any]], str]:
+  """Downloads a dataset through TensorFlow Datasets, with its progress bars and checks.
+
+  Args:
+    name: TensorFlow Datasets' own.
+    rows: how many are wanted, from the start, by split.
+
+  Returns:
+    The rows by split, and the source in words.
+
+  Raises:
+    UsageError: if TensorFlow Datasets is not installed.
+  """
+  try:
+    import tensorflow_datasets as tfds
+  except ImportError:
+    raise UsageError(
+      'TensorFlow Datasets is not installed: pip install "grokfax[data]", or use --from FOLDER.'
+    ) from None
+  builder: Any = tfds.builder(name, file_format="array_record")
+  builder.download_and_prepare()
+  taken = {}
+  for split, wanted in rows.items():
+    source = builder.as_data_source(split=split)
+    taken[split] = [source[i] for i in tqdm(range(wanted), f"reading {split}", disable=None)]
+  return taken, f"TensorFlow Datasets, {builder.info.full_name}"
 
 
 def prepare(dataset: Dataset, source: Path | None = None, folder: Path | None = None) -> Path:
