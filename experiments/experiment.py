@@ -58,6 +58,7 @@ class Experiment:
     thresholds: of validation accuracy, the goal first; none where there is no accuracy.
     choices: settings that make another task of it.
     factors: settings that are always told, the source's own value too.
+    full_steps: the source's budget, where the default is shorter.
   """
 
   name: str
@@ -71,6 +72,7 @@ class Experiment:
   thresholds: tuple[float, ...] = ()
   choices: tuple[str, ...] = ()
   factors: tuple[str, ...] = ()
+  full_steps: int | None = None
 
   def resolve(self, settings: Any) -> Any:
     """Fills in the method's own settings and checks all of them.
@@ -151,6 +153,8 @@ class Experiment:
     folder = runs.new_folder(settings.out, name, {"experiment": self.name, **kept})
     if origin:
       print(f"data: {origin['source']}, in {origin['order']} order")
+    if self.full_steps and settings.steps < self.full_steps:
+      print(f"shortened: the source has {self.full_steps:,} steps, as --steps {self.full_steps}")
     print(
       f"{self.title(settings)}: compiling, then up to {settings.steps:,} steps; into {folder}",
       flush=True,

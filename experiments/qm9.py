@@ -17,6 +17,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from experiments import data, experiment, methods
@@ -130,10 +131,10 @@ def task(init_scale: float = 3.0) -> Task:
 def rows(arrays: dict) -> tuple[jax.Array, ...]:
   """Prepared molecules as the model takes them."""
   atoms, bonds = arrays["atoms"], arrays["bonds"]
-  orders = jnp.arange(1, ORDERS + 1)[:, None, None]
-  real = jnp.arange(atoms.shape[1]) < arrays["sizes"][:, None]
-  floats = (atoms, bonds[:, None] == orders, real, arrays["alpha"])
-  return tuple(jnp.asarray(a, jnp.float32) for a in floats)
+  neighbours = np.stack([bonds == order for order in range(1, ORDERS + 1)], axis=1)
+  real = np.arange(atoms.shape[1])[None] < arrays["sizes"][:, None]
+  columns = (atoms, neighbours, real, arrays["alpha"])
+  return tuple(jnp.asarray(column, jnp.float32) for column in columns)
 
 
 def _data(settings: Settings, key: jax.Array) -> Data:

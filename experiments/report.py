@@ -23,14 +23,14 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
-from experiments import cli, figures, mnist, modular
+from experiments import cli, figures, imdb, mnist, modular, qm9
 from experiments.cli import UsageError
 from experiments.experiment import Experiment
 from experiments.runs import new_file
 from experiments.summary import Record, summarise
 from experiments.wording import digits
 
-EXPERIMENTS = {e.name: e for e in (modular.EXPERIMENT, mnist.EXPERIMENT)}
+EXPERIMENTS = {module.EXPERIMENT.name: module.EXPERIMENT for module in (modular, mnist, qm9, imdb)}
 OPERATIONS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 

@@ -6,7 +6,7 @@
 Training reads only the prepared file, and needs neither TensorFlow Datasets nor the original.
 """
 
-from experiments.data import mnist, qm9
+from experiments.data import imdb, mnist, qm9
 from experiments.data.store import Prepared, load, prepare
 
-__all__ = ["Prepared", "load", "mnist", "prepare", "qm9"]
+__all__ = ["Prepared", "imdb", "load", "mnist", "prepare", "qm9"]

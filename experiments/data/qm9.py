@@ -9,7 +9,7 @@ import csv
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -143,11 +143,8 @@ def from_tfds() -> Rows:
   """Downloads through TensorFlow Datasets, whose `qm9/original` has the original's order."""
   rows, name = store.through_tfds("qm9/original", {"train": len(NUMBERS)})
   molecules = [
-    Molecule(int(row["index"]), _text(row["SMILES"]), float(row["alpha"])) for row in rows["train"]
+    Molecule(int(row["index"]), store.text(row["SMILES"]), float(row["alpha"]))
+    for row in rows["train"]
   ]
   check(molecules, name)
   return Rows(padded(molecules), name, "the original's")
-
-
-def _text(value: Any) -> str:
-  return value.decode() if isinstance(value, bytes) else str(value)

@@ -115,6 +115,11 @@ def through_tfds(name: str, rows: Mapping[str, int]) -> tuple[dict[str, list[Any
   return taken, f"TensorFlow Datasets, {builder.info.full_name}"
 
 
+def text(value: str | bytes) -> str:
+  """A text of TensorFlow Datasets, which may come as bytes."""
+  return value.decode() if isinstance(value, bytes) else value
+
+
 def prepare(dataset: Dataset, source: Path | None = None, folder: Path | None = None) -> Path:
   """Reads, checks and keeps a dataset.
 
@@ -131,7 +136,11 @@ def prepare(dataset: Dataset, source: Path | None = None, folder: Path | None = 
     OSError: if the prepared file could not be written; then nothing is left of it.
   """
   module = importlib.import_module(f"experiments.data.{dataset}")
-  rows = module.from_tfds() if source is None else module.from_folder(source)
+  return keep(dataset, module.from_tfds() if source is None else module.from_folder(source), folder)
+
+
+def keep(dataset: Dataset, rows: Rows, folder: Path | None = None) -> Path:
+  """Writes what a source gave, with its manifest; returns the file."""
   manifest = {
     "dataset": dataset,
     "source": rows.source,
@@ -143,7 +152,8 @@ def prepare(dataset: Dataset, source: Path | None = None, folder: Path | None = 
   folder.mkdir(parents=True, exist_ok=True)
   file = folder / f"{dataset}.npz"
   with new_file(file) as part, part.open("wb") as stream:
-    np.savez_compressed(stream, **{"manifest.json": np.array(json.dumps(manifest))}, **rows.arrays)
+    entries: dict[str, Any] = {"manifest.json": np.array(json.dumps(manifest)), **rows.arrays}
+    np.savez_compressed(stream, **entries)
   return file
 
 

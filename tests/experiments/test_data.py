@@ -10,6 +10,15 @@ import pytest
 from experiments.cli import UsageError
 from experiments.data import __main__ as command
 from experiments.data import load, mnist, prepare, store
+from tests.experiments.tools import (
+  altered,
+  another,
+  assert_refused,
+  missing,
+  no_gzip,
+  shortened,
+  truncated,
+)
 
 FILES = {
   "train-images-idx3-ubyte.gz": (mnist.IMAGES, mnist.TRAINING),
@@ -78,33 +87,6 @@ def test_through_tensorflow_datasets(tmp_path):
   assert manifest["order"] == "TensorFlow Datasets'"
 
 
-def missing(file):
-  file.unlink()
-
-
-def truncated(file):
-  content = file.read_bytes()
-  file.write_bytes(content[: len(content) // 2])
-
-
-def shortened(file):
-  file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:-5000]))
-
-
-def altered(file):
-  content = bytearray(gzip.decompress(file.read_bytes()))
-  content[100] ^= 1
-  file.write_bytes(gzip.compress(bytes(content)))
-
-
-def another(file):
-  file.write_bytes(gzip.compress(bytes(10**7)))
-
-
-def no_gzip(file):
-  file.write_bytes(b"not a gzip file")
-
-
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
   ("harm", "message"),
@@ -119,13 +101,7 @@ def no_gzip(file):
 )
 def test_a_bad_file_is_one_line_and_leaves_nothing(made, tmp_path, capsys, file, harm, message):
   harm(made / file)
-  arguments = ["prepare", "mnist", "--from", str(made), "--folder", str(tmp_path / "data")]
-  with pytest.raises(UsageError, match=message):
-    prepare("mnist", made, tmp_path / "data")
-  assert command.main(arguments) == 2
-  (line,) = capsys.readouterr().err.splitlines()
-  assert str(made) in line
-  assert not (tmp_path / "data").exists()
+  assert_refused("mnist", made, message, tmp_path / "data", capsys)
 
 
 def test_a_bad_file_leaves_what_was_prepared_before(made, tmp_path):

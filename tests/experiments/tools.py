@@ -1,8 +1,13 @@
 """What several tests of the experiments use."""
 
+import gzip
+import re
+
 import jax
 import jax.numpy as jnp
 import optax
+
+from experiments.data import __main__ as prepare_command
 
 
 def with_key_biases(change, tree):
@@ -31,3 +36,44 @@ def plain_step(task, optimizer):
     return optax.apply_updates(params, updates), opt_state, loss, accuracy
 
   return step
+
+
+# What may be wrong with a gzipped file.
+
+
+def missing(file):
+  file.unlink()
+
+
+def truncated(file):
+  content = file.read_bytes()
+  file.write_bytes(content[: len(content) // 2])
+
+
+def shortened(file):
+  file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:-5000]))
+
+
+def altered(file):
+  content = bytearray(gzip.decompress(file.read_bytes()))
+  content[100] ^= 1
+  file.write_bytes(gzip.compress(bytes(content)))
+
+
+def another(file):
+  file.write_bytes(gzip.compress(bytes(10**7)))
+
+
+def no_gzip(file):
+  file.write_bytes(b"not a gzip file")
+
+
+def assert_refused(dataset, source, message, folder, capsys):
+  """Preparing ends in one line that names the source, and nothing is written."""
+  arguments = ["prepare", dataset, "--from", str(source), "--folder", str(folder)]
+  assert prepare_command.main(arguments) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith("error: ")
+  assert str(source) in line
+  assert re.search(message, line), line
+  assert not folder.exists()

@@ -1,0 +1,94 @@
+"""The reviews in numbers, and the model against the LSTM that runs over all the filling."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from experiments import imdb
+from experiments.data.imdb import Review, tokens
+
+REVIEWS = [
+  Review("good good film", "positive"),
+  Review("bad film, bad bad actors", "negative"),
+  Review("good words unknown", "positive"),
+  Review("the of", "negative"),
+]
+
+
+def test_words_by_their_frequency_in_the_training_part():
+  """The training part is the first two reviews: what is only in others is left out."""
+  words, lengths = imdb.encoded(tokens(REVIEWS), np.array([0, 1]))
+  rank = {"bad": 1, "good": 2, "film": 3, "actors": 4}
+  expected = [
+    [rank[w] for w in review.split()]
+    for review in ("good good film", "bad film bad bad actors", "good", "")
+  ]
+  assert lengths.tolist() == [3, 5, 1, 0]
+  assert [row[:n].tolist() for row, n in zip(words, lengths, strict=True)] == expected
+  assert not np.any(words[0, 3:])
+  assert words.shape == (4, 64)
+
+
+def test_a_vocabulary_and_a_length_that_end(monkeypatch):
+  monkeypatch.setattr(imdb, "VOCABULARY", 2)
+  monkeypatch.setattr(imdb, "LENGTH", 2)
+  words, lengths = imdb.encoded(tokens(REVIEWS), np.array([0, 1]))
+  assert lengths.tolist() == [2, 2, 1, 0]
+  assert words[1, :2].tolist() == [1, 1]  # "film" is out, then the first two words stay
+
+
+def test_split_is_stratified():
+  labels = np.array([1] * 501 + [0] * 499)
+  training, held_out = imdb.split(jax.random.key(0), labels)
+  assert (len(training), len(held_out)) == (750, 250)
+  assert sorted([*training, *held_out]) == list(range(1_000))
+  assert labels[held_out].sum() == 125
+  assert np.any(imdb.split(jax.random.key(1), labels)[1] != held_out)
+
+
+def over_all_filling(params, words, lengths, length):
+  """As the reference has it: filled from the left, in NumPy and float64, a review at a time."""
+  sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
+  logits = []
+  for row, n in zip(words, lengths, strict=True):
+    x = params["embedding"]["embedding"][[0] * (length - n) + row[:n].tolist()]
+    for layer in (params["layer_1"], params["layer_2"]):
+      h, c = np.zeros((2, len(layer["h"])))
+      out = []
+      for x_t in x:
+        i, f, g, o = np.split(
+          x_t @ layer["x"] + layer["bias_x"] + h @ layer["h"] + layer["bias_h"], 4
+        )
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        out.append(h)
+      x = np.array(out)
+    logits.append(h @ params["out"]["kernel"][:, 0] + params["out"]["bias"][0])
+  return np.array(logits)
+
+
+@pytest.mark.parametrize("together", [1, 3, 4])
+def test_the_filling_is_run_over_once_for_all(together, monkeypatch):
+  monkeypatch.setattr(imdb, "LENGTH", 20)
+  model = imdb.Sentiment(nnx.Rngs(0), width=6, units=5)
+  lengths = np.array([7, 0, 20, 1], np.int32)
+  words = np.random.default_rng(0).integers(1, 1_000, (4, 24)).astype(np.int32)
+  words = np.where(np.arange(24)[None] < lengths[:, None], words, 0)
+  params = jax.tree.map(lambda a: np.asarray(a, np.float64), nnx.to_pure_dict(nnx.state(model)))
+  expected = over_all_filling(params, words, lengths, 20)
+  np.testing.assert_allclose(
+    jax.jit(model, static_argnums=2)(words, lengths, together), expected, rtol=1e-4, atol=1e-6
+  )
+
+
+def test_parameters():
+  """As many as the reference has, but six times as large; the biases too."""
+  params = jax.eval_shape(imdb.task().init, jax.random.key(0))
+  sizes = [leaf.size for leaf in jax.tree.leaves(params)]
+  lstm = 4 * 256 * (64 + 256 + 2) + 4 * 256 * (256 + 256 + 2)
+  assert sum(sizes) == 1_001 * 64 + lstm + 256 + 1
+  values = imdb.task(6.0).init(jax.random.key(0))
+  assert (
+    0.99 < np.abs(np.asarray(jax.tree.leaves(values["layer_1"]["bias_x"])[0])).max() / 6 * 16 <= 1
+  )
