@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import jax
 
-from experiments import cli, methods, runs
+from experiments import cli, files, methods, runs
 from experiments.cli import UsageError
 from experiments.data import store
 from experiments.figures import NAMES
@@ -113,12 +113,16 @@ class Experiment:
     told = [f"{name} {getattr(settings, name)}" for name in (*self.factors, *others)]
     return ", ".join([label, *told])
 
+  def as_published(self, settings: Any) -> Mapping[str, float]:
+    """The source's figures where resolved settings are the source's; else none."""
+    return {} if self._changed(settings) else self.published(settings)
+
   def title(self, settings: Any) -> str:
     return f"{self.name}, {self.describe(settings)}, seed {settings.seed}"
 
   def report(self, settings: Any, result: Mapping[str, Any], folder: Path) -> str:
     """A small table, beside the published figures where these are the source's settings."""
-    theirs = {} if self._changed(settings) else self.published(settings)
+    theirs = self.as_published(settings)
     slowest = self.published(dataclasses.replace(settings, method="baseline"))
     rows: list[tuple[str, ...]] = [("", "here", "published" if theirs else "")]
     for name, value in result.items():
@@ -150,7 +154,7 @@ class Experiment:
     kept = {name: value for name, value in values.items() if name not in ("out", "data")}
     parts = (self.name, *(values[name] for name in self.choices), settings.method, settings.seed)
     name = "-".join(map(str, parts))
-    folder = runs.new_folder(settings.out, name, {"experiment": self.name, **kept})
+    folder = files.new_folder(settings.out, name, {"experiment": self.name, **kept})
     if origin:
       print(f"data: {origin['source']}, in {origin['order']} order")
     if self.full_steps and settings.steps < self.full_steps:

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.cli import UsageError
-from experiments.runs import new_file
+from experiments.files import new_file
 
 Dataset: TypeAlias = Literal["imdb", "mnist", "qm9"]
 VARIABLE = "GROKFAX_DATA"

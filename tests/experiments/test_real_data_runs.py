@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import imdb, mnist, qm9, report, runs
+from experiments import imdb, mnist, qm9, report
+from experiments.files import FILES
 
 # Steps that are no whole epochs, and what the last row's step before them is.
 RUNS = {
@@ -21,7 +22,7 @@ def test_smoke(name, prepared, tmp_path, capsys):
   module, arguments, steps = RUNS[name]
   out = tmp_path / "run"
   assert module.EXPERIMENT.main([*arguments, "--data", str(prepared), "--out", str(out)]) == 0
-  files = set(runs.FILES) - ({"accuracy.png"} if name == "qm9" else set())
+  files = set(FILES) - ({"accuracy.png"} if name == "qm9" else set())
   assert {path.name for path in out.iterdir()} == files
 
   settings = json.loads((out / "settings.json").read_text())

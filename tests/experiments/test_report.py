@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from experiments import modular, report
+from experiments import logs, modular, report
 from experiments.cli import UsageError
 
 
@@ -39,8 +39,9 @@ def test_table_and_picture(tmp_path, capsys):
     "baseline mul", "grokfax", "3", "40 (30 to -), 1 not", "30 (20 to -), 1 not",
     "40 (30 to -), 1 not", "1 (0 to -), 1 not",
   ]  # fmt: skip
-  assert columns[3][0] == "baseline mul, weight_decay 0.5"
-  assert columns[3][4] == "none of 1"
+  assert columns[3] == ["baseline mul", "published", "1", "", "39,890", "", ""]
+  assert columns[4][0] == "baseline mul, weight_decay 0.5"
+  assert columns[4][4] == "none of 1"
   assert (tmp_path / "table.md").read_text().splitlines() == lines
   assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -49,22 +50,22 @@ def test_a_torn_last_line_is_left_out(tmp_path):
   folder = write_run(tmp_path, 0, [0.5, 0.96])
   with (folder / "metrics.jsonl").open("a") as log:
     log.write('{"step": 30, "train_acc')
-  (run,) = report.read_runs(tmp_path)
+  (run,) = logs.read_runs(tmp_path)
   assert [record["step"] for record in run.records] == [10, 20]
 
 
 def test_a_budget_cuts_the_logs(tmp_path):
   write_run(tmp_path, 0, [0.1] * 9)
-  (run,) = report.read_runs(tmp_path)
-  assert len(report.up_to(run, 50).records) == 5
-  assert report.up_to(run, 50).steps == 50
-  assert report.up_to(run, None) is run
+  (run,) = logs.read_runs(tmp_path)
+  assert len(logs.up_to(run, 50).records) == 5
+  assert logs.up_to(run, 50).steps == 50
+  assert logs.up_to(run, None) is run
 
 
 def test_a_run_that_was_ended_early_is_not_sustained(tmp_path):
   write_run(tmp_path, 0, [0.5, *[0.99] * 60], steps=2_500)
   write_run(tmp_path, 1, [0.5, *[0.99] * 60], steps=610)
-  lines = report.table(report.read_runs(tmp_path)).splitlines()
+  lines = report.table(logs.read_runs(tmp_path)).splitlines()
   assert lines[2].split("|")[6].strip() == "- (20 to -), 1 not"
 
 
@@ -72,7 +73,7 @@ def test_runs_of_other_settings_are_not_pooled(tmp_path, capsys):
   write_run(tmp_path, 0, [0.1])
   write_run(tmp_path, 0, [0.1], batch_size=64)
   write_run(tmp_path, 0, [0.1], include_zero=True)
-  settings = {run.setting.removeprefix("baseline mul") for run in report.read_runs(tmp_path)}
+  settings = {run.setting.removeprefix("baseline mul") for run in logs.read_runs(tmp_path)}
   assert settings == {"", ", batch_size 64", ", include_zero True"}
   write_run(tmp_path, 0, [0.2])
   assert report.main([str(tmp_path)]) == 2
@@ -92,4 +93,4 @@ def test_a_folder_without_runs(tmp_path, capsys):
   assert report.main([str(tmp_path)]) == 2
   assert "has no runs" in capsys.readouterr().err
   with pytest.raises(UsageError):
-    report.read_runs(tmp_path / "missing")
+    logs.read_runs(tmp_path / "missing")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import modular, report, summary
+from experiments import logs, modular, report, summary
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
@@ -23,7 +23,7 @@ def test_a_committed_run(folder):
   settings = modular.Settings(**json.loads((folder / "settings.json").read_text()))
   assert modular.describe(settings) == f"{settings.method} {settings.operation}"  # the source's own
   assert folder.name == f"{settings.operation}-{settings.method}-{settings.seed}"
-  records = report.read_log(folder / "metrics.jsonl")
+  records = logs.read_log(folder / "metrics.jsonl")
   assert [record["step"] for record in records] == list(range(10, 2_501, 10))
   stored = json.loads((folder / "summary.json").read_text())
   result = summary.summarise(records, full_budget=True)
@@ -34,9 +34,9 @@ def test_a_committed_run(folder):
 
 
 def test_the_pages_show_what_the_logs_say():
-  ours = report.read_runs(RESULTS / "modular")
+  ours = logs.read_runs(RESULTS / "modular")
   assert report.table(ours) in (ROOT / "README.md").read_text()
   known = {run.setting for run in ours}
-  theirs = report.read_reference(RESULTS / "reference_curves.json")
+  theirs = logs.read_reference(RESULTS / "reference_curves.json")
   both = ours + [run for run in theirs if run.setting in known]
   assert report.table(both, budget=2_000) in (RESULTS / "README.md").read_text()

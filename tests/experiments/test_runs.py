@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import methods, modular, runs
+from experiments import files, methods, modular
 from experiments.progress import Progress
 
 SMALL = ["--p", "7", "--batch-size", "8"]
@@ -29,7 +29,7 @@ def test_smoke(method, operation, tmp_path, capsys):
   out = tmp_path / "run"
   arguments = ["--method", method, "--operation", operation, "--steps", "11", "--out", str(out)]
   assert modular.main([*SMALL, *arguments]) == 0
-  assert {path.name for path in out.iterdir()} == set(runs.FILES)
+  assert {path.name for path in out.iterdir()} == set(files.FILES)
 
   settings = json.loads((out / "settings.json").read_text())
   assert (settings["method"], settings["operation"]) == (method, operation)
@@ -136,7 +136,7 @@ def test_a_disk_full_from_the_start_leaves_nothing(tmp_path, monkeypatch, capsys
   def full(path, value):
     raise OSError(28, "could not write: No space left on device", str(path))
 
-  monkeypatch.setattr(runs, "write_json", full)
+  monkeypatch.setattr(files, "write_json", full)
   out = tmp_path / "run"
   assert modular.main([*SMALL, "--steps", "3", "--out", str(out)]) == 1
   assert "could not write: No space left on device" in capsys.readouterr().err
@@ -200,7 +200,7 @@ def test_a_stop_keeps_what_there_is_and_says_where(number, tmp_path):
   assert result["interrupted"]
   assert result["steps"] == records[-1]["step"] < 1_000_000
   assert f"stopped at step {result['steps']:,}" in text
-  assert {path.name for path in out.iterdir()} == set(runs.FILES)
+  assert {path.name for path in out.iterdir()} == set(files.FILES)
 
 
 def test_a_full_disk_is_one_line_and_leaves_whole_files(tmp_path):
@@ -223,7 +223,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
   path = tmp_path / "file"
 
   def write_half():
-    with runs.new_file(path) as part:
+    with files.new_file(path) as part:
       part.write_text("half")
       raise OSError(28, "No space left on device")
 
