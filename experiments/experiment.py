@@ -24,10 +24,32 @@ class Settings(runs.RunSettings, methods.MethodSettings):
   """What can be set in every experiment."""
 
 
-DataFolder = Annotated[
-  Path | None, cli.optional("FOLDER", f"${store.VARIABLE}, or else ~/.cache/grokfax")
-]
+@dataclasses.dataclass(frozen=True)
+class DataSettings(Settings):
+  """What can be set in every experiment on prepared data."""
+
+  data: Annotated[
+    Path | None, cli.optional("FOLDER", f"${store.VARIABLE}, or else ~/.cache/grokfax")
+  ] = None
+  """where the prepared data is"""
+
+
 NOT_COUNTED = {field.name for field in dataclasses.fields(runs.RunSettings)} | {"method", "data"}
+
+
+def check_batch_size(settings: Any, examples: int, of: str) -> None:
+  """Raises a `UsageError` for a batch of none or of more than there are."""
+  if not 1 <= settings.batch_size <= examples:
+    raise UsageError(
+      f"--batch-size must be from 1 to the {examples:,} {of}; got {settings.batch_size}."
+    )
+
+
+def check_positive(settings: Any, *names: str) -> None:
+  """Raises a `UsageError` for a setting that is not above 0, or not finite."""
+  for name in names:
+    if not 0 < getattr(settings, name) < float("inf"):
+      raise UsageError(f"{methods.flag(name)} must be above 0; got {getattr(settings, name)}.")
 
 
 class Data(NamedTuple):

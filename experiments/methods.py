@@ -122,6 +122,15 @@ METHODS: dict[str, Method] = {
 assert tuple(METHODS) == get_args(MethodName)
 
 
+TORCHS_ADAMW = {
+  "optimizer": "adamw",
+  "learning_rate": 1e-3,
+  "b1": 0.9,
+  "b2": 0.999,
+  "lr_warmup": 0.0,
+}
+
+
 class Presets(NamedTuple):
   """What stands for a setting that the user leaves out, in one experiment.
 

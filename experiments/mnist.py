@@ -19,8 +19,7 @@ import numpy as np
 from flax import nnx
 
 from experiments import data, experiment, methods
-from experiments.cli import UsageError
-from experiments.experiment import Data, DataFolder, Experiment
+from experiments.experiment import Data, Experiment
 from experiments.layers import linear, scaled
 from experiments.training import Split, Task, Train, make_train
 
@@ -28,25 +27,19 @@ SIZES = (784, 200, 200, 10)
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(experiment.Settings):
+class Settings(experiment.DataSettings):
   """Train the paper's MLP on 1,000 images of MNIST and see when it generalizes."""
 
   init_scale: float = 8.0
   """factor of all initial parameters"""
   batch_size: int = 200
   """images a step"""
-  data: DataFolder = None
-  """where the prepared data is"""
 
 
 PRESETS = methods.Presets(
   common={
-    "optimizer": "adamw",
-    "learning_rate": 1e-3,
+    **methods.TORCHS_ADAMW,
     "weight_decay": 2.0,
-    "b1": 0.9,
-    "b2": 0.999,
-    "lr_warmup": 0.0,
     "steps": 100_000,
     "eval_every": 20,
   },
@@ -64,13 +57,8 @@ PUBLISHED = {
 
 def check(settings: Settings) -> None:
   """Raises a `UsageError` for settings of the task that will not do."""
-  if not 0 < settings.init_scale < float("inf"):
-    raise UsageError(f"--init-scale must be above 0; got {settings.init_scale}.")
-  if not 1 <= settings.batch_size <= data.mnist.TRAINING:
-    raise UsageError(
-      f"--batch-size must be from 1 to the {data.mnist.TRAINING:,} training images; "
-      f"got {settings.batch_size}."
-    )
+  experiment.check_positive(settings, "init_scale")
+  experiment.check_batch_size(settings, data.mnist.TRAINING, "training images")
 
 
 def task(init_scale: float = 8.0) -> Task:

@@ -97,10 +97,7 @@ def check(settings: Settings) -> None:
       f"--train-fraction {settings.train_fraction} of {pairs} pairs leaves none to "
       f"{'validate' if training else 'train on'}."
     )
-  if not 1 <= settings.batch_size <= training:
-    raise UsageError(
-      f"--batch-size must be from 1 to the {training:,} training pairs; got {settings.batch_size}."
-    )
+  experiment.check_batch_size(settings, training, "training pairs")
 
 
 def pair_count(settings: Settings) -> int:
@@ -197,13 +194,6 @@ EXPERIMENT = Experiment(
   thresholds=(0.95,),
   choices=("operation",),
 )
-resolve, describe, run, main = (
-  EXPERIMENT.resolve,
-  EXPERIMENT.describe,
-  EXPERIMENT.run,
-  EXPERIMENT.main,
-)
-
 
 if __name__ == "__main__":
-  sys.exit(main())
+  sys.exit(EXPERIMENT.main())

@@ -21,8 +21,7 @@ import numpy as np
 from flax import nnx
 
 from experiments import data, experiment, methods
-from experiments.cli import UsageError
-from experiments.experiment import Data, DataFolder, Experiment
+from experiments.experiment import Data, Experiment
 from experiments.layers import linear, scaled, uniform
 from experiments.training import Split, Task, Train, make_train
 
@@ -31,25 +30,19 @@ ORDERS = len(data.qm9.ORDERS)
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(experiment.Settings):
+class Settings(experiment.DataSettings):
   """Train the paper's graph network on 50 molecules of QM9 and see when it generalizes."""
 
   init_scale: float = 3.0
   """factor of all initial parameters"""
   batch_size: int = 32
   """molecules a step; the last batch of an epoch may be smaller"""
-  data: DataFolder = None
-  """where the prepared data is"""
 
 
 PRESETS = methods.Presets(
   common={
-    "optimizer": "adamw",
-    "learning_rate": 1e-3,
+    **methods.TORCHS_ADAMW,
     "weight_decay": 0.01,
-    "b1": 0.9,
-    "b2": 0.999,
-    "lr_warmup": 0.0,
     "steps": 100_000,
     "eval_every": 100,
   },
@@ -67,13 +60,8 @@ PUBLISHED = {
 
 def check(settings: Settings) -> None:
   """Raises a `UsageError` for settings of the task that will not do."""
-  if not 0 < settings.init_scale < float("inf"):
-    raise UsageError(f"--init-scale must be above 0; got {settings.init_scale}.")
-  if not 1 <= settings.batch_size <= TRAINING:
-    raise UsageError(
-      f"--batch-size must be from 1 to the {TRAINING} training molecules; "
-      f"got {settings.batch_size}."
-    )
+  experiment.check_positive(settings, "init_scale")
+  experiment.check_batch_size(settings, TRAINING, "training molecules")
 
 
 class NNConv(nnx.Module):

@@ -54,7 +54,8 @@ def _groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
   return dict(sorted(groups.items()))
 
 
-def _summary(run: Run) -> dict[str, float | None]:
+def summary_of(run: Run) -> dict[str, float | None]:
+  """The summary that a log gives, a run that was ended early counted as such."""
   last = run.records[-1]["step"] if run.records else 0
   thresholds = run.experiment.thresholds
   return summarise(run.records, full_budget=last >= run.steps, thresholds=thresholds)
@@ -71,7 +72,7 @@ def table(runs: Sequence[Run], budget: int | None = None) -> str:
   header = ("setting", "of", "seeds", *columns)
   rows = [header, ("---",) * len(header)]
   for (setting, source), group in _groups([up_to(run, budget) for run in runs]).items():
-    summaries = [_summary(run) for run in group]
+    summaries = [summary_of(run) for run in group]
     spreads = [spread(name, [s.get(name) for s in summaries]) for name in columns.values()]
     rows.append((setting, source, str(len(group)), *spreads))
     if published := group[0].published:

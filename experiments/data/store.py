@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import importlib
 import json
+import logging
 import os
 import zipfile
 from collections.abc import Mapping
@@ -98,16 +99,32 @@ def through_tfds(name: str, rows: Mapping[str, int]) -> tuple[dict[str, list[Any
     The rows by split, and the source in words.
 
   Raises:
-    UsageError: if TensorFlow Datasets is not installed.
+    UsageError: if TensorFlow Datasets is not installed, or could not download all of it.
   """
   try:
+    import requests
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import download_manager, extractor, util
   except ImportError:
     raise UsageError(
       'TensorFlow Datasets is not installed: pip install "grokfax[data]", or use --from FOLDER.'
     ) from None
-  builder: Any = tfds.builder(name, file_format="array_record")
-  builder.download_and_prepare()
+  logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of each new attempt
+  failures = (
+    requests.RequestException,
+    download_manager.NonMatchingChecksumError,
+    extractor.ExtractError,
+    util.DownloadError,
+  )
+  try:
+    builder: Any = tfds.builder(name, file_format="array_record")
+    builder.download_and_prepare()
+  except failures as error:
+    reason = " ".join(str(error).split())
+    raise UsageError(
+      f"TensorFlow Datasets could not download {name}; --from FOLDER takes the original files. "
+      f"It says: {reason}"
+    ) from None
   taken = {}
   for split, wanted in rows.items():
     source = builder.as_data_source(split=split)

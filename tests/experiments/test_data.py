@@ -87,6 +87,23 @@ def test_through_tensorflow_datasets(tmp_path):
   assert manifest["order"] == "TensorFlow Datasets'"
 
 
+def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
+  tfds = pytest.importorskip("tensorflow_datasets")
+  requests = pytest.importorskip("requests")
+
+  def fail(*_, **__):
+    raise requests.ConnectionError("no route\nto the host")
+
+  with tfds.testing.mock_data(num_examples=1):
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    assert command.main(["prepare", "mnist", "--folder", str(tmp_path / "data")]) == 2
+  error = capsys.readouterr().err
+  assert "could not download mnist; --from FOLDER takes the original files" in error
+  assert error.endswith("It says: no route to the host\n")
+  assert error.count("\n") == 1
+  assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
   ("harm", "message"),

@@ -34,7 +34,7 @@ ADAM = {"learning_rate": 1e-3, "b1": 0.9, "b2": 0.98, "lr_warmup": 10, "optimize
 
 @pytest.mark.parametrize("name", METHODS)
 def test_defaults_are_the_sources(name):
-  settings = modular.resolve(modular.Settings(name))
+  settings = modular.EXPERIMENT.resolve(modular.Settings(name))
   for key, value in {**ADAM, **SOURCES[name]}.items():
     assert getattr(settings, key) == value, key
 
@@ -65,7 +65,7 @@ def small(name, **change):
   """The method with a window and a first stage that fit the few gradients here."""
   own = METHODS[name].own
   sizes = {key: value for key, value in {"window_size": 3, "start_step": 5.0}.items() if key in own}
-  return modular.resolve(modular.Settings(name, **{**sizes, **change}))
+  return modular.EXPERIMENT.resolve(modular.Settings(name, **{**sizes, **change}))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -148,4 +148,4 @@ def test_every_hyperparameter_reaches_the_optimizer():
 )
 def test_refused(settings, message):
   with pytest.raises(UsageError, match=message):
-    modular.resolve(modular.Settings(**settings))
+    modular.EXPERIMENT.resolve(modular.Settings(**settings))

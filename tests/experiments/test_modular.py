@@ -30,7 +30,7 @@ def test_table(operation, p):
 
 
 def test_the_reference_has_9312_rows_in_batches_of_512_and_one_of_48():
-  settings = modular.resolve(modular.Settings())
+  settings = modular.EXPERIMENT.resolve(modular.Settings())
   assert len(modular.table("mul", 97)[0]) == 9_312
   assert modular.train_count(settings) == 4_656 == 9 * 512 + 48
 
@@ -74,16 +74,16 @@ def test_split():
 )
 def test_refused(settings, message):
   with pytest.raises(UsageError, match=message):
-    modular.resolve(modular.Settings(**settings))
+    modular.EXPERIMENT.resolve(modular.Settings(**settings))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_composite_modulus_is_fine_without_division(operation):
-  modular.resolve(modular.Settings(operation=operation, p=10, batch_size=16))
+  modular.EXPERIMENT.resolve(modular.Settings(operation=operation, p=10, batch_size=16))
 
 
 def test_the_table_shows_the_published_figure_and_what_was_not_reached(tmp_path):
-  settings = modular.resolve(modular.Settings(method="grokfast_ema"))
+  settings = modular.EXPERIMENT.resolve(modular.Settings(method="grokfast_ema"))
   result = {
     "train_99_step": 800,
     "val_95_step": 1000,

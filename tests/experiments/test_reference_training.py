@@ -89,7 +89,7 @@ RUNS = {
 
 
 def resolved(**settings):
-  settings = modular.resolve(modular.Settings(**settings))
+  settings = modular.EXPERIMENT.resolve(modular.Settings(**settings))
   return settings, methods.hyperparameters(settings)
 
 

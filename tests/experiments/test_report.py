@@ -19,7 +19,7 @@ def write_run(folder, seed, accuracies, steps=None, **settings):
   folder = folder / f"run-{len(list(folder.iterdir()))}"
   folder.mkdir()
   settings = {"method": "baseline", "seed": seed, "steps": steps or 10 * len(accuracies)} | settings
-  resolved = dataclasses.asdict(modular.resolve(modular.Settings(**settings)))
+  resolved = dataclasses.asdict(modular.EXPERIMENT.resolve(modular.Settings(**settings)))
   del resolved["out"]
   (folder / "settings.json").write_text(json.dumps(resolved))
   log = "".join(json.dumps(record) + "\n" for record in records_of(accuracies))

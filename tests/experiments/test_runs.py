@@ -28,7 +28,7 @@ def lines_of(path):
 def test_smoke(method, operation, tmp_path, capsys):
   out = tmp_path / "run"
   arguments = ["--method", method, "--operation", operation, "--steps", "11", "--out", str(out)]
-  assert modular.main([*SMALL, *arguments]) == 0
+  assert modular.EXPERIMENT.main([*SMALL, *arguments]) == 0
   assert {path.name for path in out.iterdir()} == set(files.FILES)
 
   settings = json.loads((out / "settings.json").read_text())
@@ -60,7 +60,9 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(tmp_path):
   logs = []
   for i, seed in enumerate((3, 3, 4)):
     out = tmp_path / str(i)
-    assert modular.main([*SMALL, "--steps", "6", "--seed", str(seed), "--out", str(out)]) == 0
+    assert (
+      modular.EXPERIMENT.main([*SMALL, "--steps", "6", "--seed", str(seed), "--out", str(out)]) == 0
+    )
     records = lines_of(out / "metrics.jsonl")
     logs.append([{**record, "seconds": None} for record in records])
   assert logs[0] == logs[1] != logs[2]
@@ -84,7 +86,7 @@ def test_it_learns(tmp_path):
   """Half of x + y (mod 7) is memorised within a few hundred steps."""
   out = tmp_path / "run"
   arguments = [*SMALL, "--method", "baseline", "--operation", "add", "--steps", "300"]
-  assert modular.main([*arguments, "--out", str(out)]) == 0
+  assert modular.EXPERIMENT.main([*arguments, "--out", str(out)]) == 0
   assert json.loads((out / "summary.json").read_text())["train_99_step"] < 300
 
 
@@ -105,7 +107,7 @@ BAD = {
 @pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path, capsys):
   out = tmp_path / "run"
-  assert modular.main([*arguments, "--out", str(out)]) == 2
+  assert modular.EXPERIMENT.main([*arguments, "--out", str(out)]) == 2
   captured = capsys.readouterr()
   assert captured.out == ""
   assert captured.err.startswith("error: ")
@@ -124,10 +126,10 @@ def test_bad_input_as_a_process():
 def test_another_run_in_the_folder_is_left_alone(tmp_path, capsys):
   out = tmp_path / "run"
   arguments = [*SMALL, "--steps", "3", "--out", str(out)]
-  assert modular.main(arguments) == 0
+  assert modular.EXPERIMENT.main(arguments) == 0
   before = {path.name: path.read_bytes() for path in out.iterdir()}
   capsys.readouterr()
-  assert modular.main(arguments) == 2
+  assert modular.EXPERIMENT.main(arguments) == 2
   assert "holds another run" in capsys.readouterr().err
   assert before == {path.name: path.read_bytes() for path in out.iterdir()}
 
@@ -138,14 +140,14 @@ def test_a_disk_full_from_the_start_leaves_nothing(tmp_path, monkeypatch, capsys
 
   monkeypatch.setattr(files, "write_json", full)
   out = tmp_path / "run"
-  assert modular.main([*SMALL, "--steps", "3", "--out", str(out)]) == 1
+  assert modular.EXPERIMENT.main([*SMALL, "--steps", "3", "--out", str(out)]) == 1
   assert "could not write: No space left on device" in capsys.readouterr().err
   assert list(out.iterdir()) == []
 
 
 def test_other_files_in_the_folder_are_left_alone(tmp_path):
   (tmp_path / "notes.txt").write_text("mine")
-  assert modular.main([*SMALL, "--steps", "3", "--out", str(tmp_path)]) == 0
+  assert modular.EXPERIMENT.main([*SMALL, "--steps", "3", "--out", str(tmp_path)]) == 0
   assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
@@ -154,7 +156,7 @@ def test_a_folder_that_cannot_be_written(where, tmp_path, capsys):
   file = tmp_path / "file"
   file.write_text("mine")
   out = {"a file": file, "under a file": file / "run", "no permission": Path("/proc/run")}[where]
-  assert modular.main([*SMALL, "--steps", "3", "--out", str(out)]) == 2
+  assert modular.EXPERIMENT.main([*SMALL, "--steps", "3", "--out", str(out)]) == 2
   error = capsys.readouterr().err
   assert error.startswith(f"error: --out {out} ")
   assert error.count("\n") == 1
@@ -164,7 +166,7 @@ def test_a_folder_that_cannot_be_written(where, tmp_path, capsys):
 def test_without_out_each_run_gets_a_new_folder(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   for _ in range(2):
-    assert modular.main([*SMALL, "--steps", "3"]) == 0
+    assert modular.EXPERIMENT.main([*SMALL, "--steps", "3"]) == 0
   names = {path.name for path in (tmp_path / "runs").iterdir()}
   assert names == {"modular-mul-grokfast_ema-0", "modular-mul-grokfast_ema-0-2"}
 

@@ -17,7 +17,7 @@ SETTINGS = {"p": 7, "batch_size": 8, "learning_rate": 3e-3}  # 21 of 42 rows: ba
 
 @functools.cache
 def parts(**settings):
-  settings = modular.resolve(modular.Settings(**SETTINGS, **settings))
+  settings = modular.EXPERIMENT.resolve(modular.Settings(**SETTINGS, **settings))
   rows = modular.table(settings.operation, settings.p)
   split = modular.split_rows(jax.random.key(1), rows, modular.train_count(settings))
   train = modular.make(settings)
