@@ -18,6 +18,7 @@ FLOOR_CASES := [multiscale] or [ma] or [fir] or [iir_first] or [gate_in_gate] or
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
 	$(VENV)-floor/bin/python -m pytest -n 2 tests/test_*.py tests/contract tests/experiments/test_runs.py \
+		tests/experiments/test_real_data_runs.py::test_smoke \
 		-k "not contract or $(FLOOR_CASES)"
 
 lint: $(VENV)/dev  ## format, lint and type check

@@ -15,7 +15,7 @@ from experiments import cli, files, methods, runs
 from experiments.cli import UsageError
 from experiments.data import store
 from experiments.figures import NAMES
-from experiments.training import Split, Train
+from experiments.training import Split, Train, count, steps_per_epoch
 from experiments.wording import digits, words
 
 
@@ -34,7 +34,7 @@ class DataSettings(Settings):
   """where the prepared data is"""
 
 
-NOT_COUNTED = {field.name for field in dataclasses.fields(runs.RunSettings)} | {"method", "data"}
+NOT_COUNTED = {"method", "seed", "steps", "stop_when_held", "out", "data"}
 
 
 def check_batch_size(settings: Any, examples: int, of: str) -> None:
@@ -80,7 +80,7 @@ class Experiment:
     thresholds: of validation accuracy, the goal first; none where there is no accuracy.
     choices: settings that make another task of it.
     factors: settings that are always told, the source's own value too.
-    full_steps: the source's budget, where the default is shorter.
+    full_steps: the source's budget, where the default is shorter without an accelerator.
   """
 
   name: str
@@ -102,6 +102,8 @@ class Experiment:
     Raises:
       UsageError: says what is allowed.
     """
+    if self.full_steps and settings.steps is None and jax.default_backend() != "cpu":
+      settings = dataclasses.replace(settings, steps=self.full_steps)
     settings = methods.resolve(settings, self.presets)
     if not self.thresholds and methods.METHODS[settings.method].needs == "accuracy":
       fit = [name for name, method in methods.METHODS.items() if method.needs != "accuracy"]
@@ -117,7 +119,7 @@ class Experiment:
 
   def _own(self, settings: Any) -> Any:
     """The source's settings of the same method and choices."""
-    kept = {name: getattr(settings, name) for name in ("method", *self.choices)}
+    kept = {name: getattr(settings, name) for name in ("method", "steps", *self.choices)}
     return self.resolve(self.settings(**kept))
 
   def _changed(self, settings: Any) -> list[str]:
@@ -136,8 +138,15 @@ class Experiment:
     return ", ".join([label, *told])
 
   def as_published(self, settings: Any) -> Mapping[str, float]:
-    """The source's figures where resolved settings are the source's; else none."""
-    return {} if self._changed(settings) else self.published(settings)
+    """The source's figures where resolved settings are the source's; else none.
+
+    In a shorter run only what it says of first steps.
+    """
+    if self._changed(settings):
+      return {}
+    full = self.full_steps or self.presets.of(settings.method)["steps"]
+    figures = self.published(settings)
+    return {n: v for n, v in figures.items() if settings.steps >= full or n.endswith("_step")}
 
   def title(self, settings: Any) -> str:
     return f"{self.name}, {self.describe(settings)}, seed {settings.seed}"
@@ -172,6 +181,8 @@ class Experiment:
     settings = self.resolve(settings)
     data_key, key = jax.random.split(jax.random.key(settings.seed))
     split, origin = self.data(settings, data_key)
+    epoch = steps_per_epoch(count(split.train), settings.batch_size)
+    runs.check_interval(settings, epoch)
     values = dataclasses.asdict(settings)
     kept = {name: value for name, value in values.items() if name not in ("out", "data")}
     parts = (self.name, *(values[name] for name in self.choices), settings.method, settings.seed)
@@ -182,7 +193,8 @@ class Experiment:
     if self.full_steps and settings.steps < self.full_steps:
       print(f"shortened: the source has {self.full_steps:,} steps, as --steps {self.full_steps}")
     print(
-      f"{self.title(settings)}: compiling, then up to {settings.steps:,} steps; into {folder}",
+      f"{self.title(settings)}: compiling, then up to {settings.steps:,} steps with an evaluation "
+      f"every {settings.eval_every * epoch:,}; into {folder}",
       flush=True,
     )
     try:

@@ -13,7 +13,6 @@ from experiments.summary import Record
 
 EXPERIMENTS = {module.EXPERIMENT.name: module.EXPERIMENT for module in (modular, mnist, qm9, imdb)}
 OPERATIONS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
-OPERATIONS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +53,9 @@ def _read_run(file: Path) -> Run:
   try:
     values = {"experiment": "modular", **json.loads(file.read_text())}
     experiment = EXPERIMENTS[values.pop("experiment")]
-    settings = experiment.settings(**values)
+    settings = experiment.resolve(experiment.settings(**values))
     setting, published = experiment.describe(settings), experiment.as_published(settings)
-  except (ValueError, TypeError, KeyError) as error:
+  except (ValueError, TypeError, KeyError, UsageError) as error:
     raise UsageError(f"{file} is not the settings of a run: {error}.") from None
   assert settings.steps is not None
   records = read_log(file.parent / "metrics.jsonl")

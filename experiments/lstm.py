@@ -48,7 +48,7 @@ def lstm(weights: Weights, x: jax.Array, initial: States, steps: jax.Array) -> S
   """All states of `steps` steps; those after them are 0.
 
   Args:
-    weights: of the layer.
+    weights: of the layer; JAX's arrays, as the others, and all of one float dtype.
     x: (T, B, D).
     initial: (B, H) each.
     steps: int (), at most T; may be traced.

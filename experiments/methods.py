@@ -42,7 +42,7 @@ class MethodSettings:
   method: MethodName = "grokfast_ema"
   """what stands before the optimizer"""
   optimizer: Optimizer = None
-  """adam (weight decay coupled, as the paper ran it) or adamw (decoupled)"""
+  """adam (weight decay coupled, as the paper ran its transformer) or adamw (decoupled)"""
   learning_rate: Number = None
   """after the warm-up"""
   weight_decay: Number = None

@@ -22,6 +22,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from experiments import cli, figures
+from experiments.cli import UsageError
 from experiments.files import new_file
 from experiments.logs import Run, read_reference, read_runs, up_to
 from experiments.summary import summarise
@@ -72,6 +73,10 @@ def table(runs: Sequence[Run], budget: int | None = None) -> str:
   header = ("setting", "of", "seeds", *columns)
   rows = [header, ("---",) * len(header)]
   for (setting, source), group in _groups([up_to(run, budget) for run in runs]).items():
+    budgets = sorted({run.steps for run in group})
+    if len(budgets) > 1:
+      steps = " and ".join(f"{steps:,}" for steps in budgets)
+      raise UsageError(f"{setting} has runs of {steps} steps: name a --budget that all have.")
     summaries = [summary_of(run) for run in group]
     spreads = [spread(name, [s.get(name) for s in summaries]) for name in columns.values()]
     rows.append((setting, source, str(len(group)), *spreads))

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,9 @@ from experiments.files import could_not_write, new_file, write_json
 from experiments.progress import Progress, stop_requests
 from experiments.training import Evaluations, Split, Train, count, steps_per_epoch
 
-CHUNK_STEPS = 100  # between two looks at the metrics: one or two seconds
+CHUNK_STEPS = 100  # at most, between two looks at the metrics
+CHUNK_SECONDS = 2.0  # if an evaluation does not take longer
+LARGEST_INTERVAL = 1_000  # steps from one evaluation to the next, for Ctrl-C waits so long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +83,17 @@ def parameters(params: Any) -> dict[str, Any]:
   }
 
 
+def check_interval(settings: RunSettings, epoch: int) -> None:
+  """Raises a `UsageError` for evaluations too far apart; `epoch` is its steps."""
+  assert settings.eval_every is not None
+  most = max(1, LARGEST_INTERVAL // epoch)
+  if settings.eval_every > most:
+    raise UsageError(
+      f"--eval-every must be at most {most:,}, for an epoch has {epoch:,} steps; "
+      f"got {settings.eval_every}."
+    )
+
+
 class Log:
   """`metrics.jsonl`, append-only: whole lines, flushed."""
 
@@ -103,21 +116,17 @@ class Log:
       raise could_not_write(self._path, error) from None
 
 
-def _pieces(steps: int, interval: int, epoch: int, room: int) -> Iterator[tuple[int, int, int]]:
-  """A budget as (evaluations, epochs, epoch_steps), a chunk at a time; the end may be ragged.
+def _piece(left: int, interval: int, epoch: int, room: int) -> tuple[int, int, int]:
+  """The next chunk of the steps that are left, as (evaluations, epochs, epoch_steps).
 
-  >>> list(_pieces(steps=27, interval=10, epoch=5, room=1))
-  [(1, 2, 5), (1, 2, 5), (1, 1, 5), (1, 1, 2)]
+  >>> [_piece(left, interval=10, epoch=5, room=2) for left in (37, 17, 7, 2)]
+  [(2, 2, 5), (1, 2, 5), (1, 1, 5), (1, 1, 2)]
   """
-  while steps:
-    if steps >= interval:
-      piece = (min(room, steps // interval), interval // epoch, epoch)
-    elif steps >= epoch:
-      piece = (1, steps // epoch, epoch)
-    else:
-      piece = (1, 1, steps)
-    steps -= math.prod(piece)
-    yield piece
+  if left >= interval:
+    return min(room, left // interval), interval // epoch, epoch
+  if left >= epoch:
+    return 1, left // epoch, epoch
+  return 1, 1, left
 
 
 def execute(
@@ -174,15 +183,17 @@ def execute(
 
     begun = time.monotonic()
     with Progress(settings.steps) as progress:
-      for piece in _pieces(settings.steps, interval, epoch, room):
-        if held or stops:
-          break
+      fits = 1  # evaluations in a chunk
+      while done < settings.steps and not held and not stops:
+        piece = _piece(settings.steps - done, interval, epoch, fits)
         state, table = chunk(state, split, numbers, *piece)
         new = _records(jax.device_get(table), piece[0], time.monotonic() - begun)
         log.append(new)
         records += new
         done = records[-1]["step"]
         progress.update(records[-1])
+        pace = (time.monotonic() - begun) / len(records)
+        fits = max(1, min(room, int(CHUNK_SECONDS / pace)))
         if settings.stop_when_held is not None:
           steps_held = summary.held_steps(records, thresholds[0])
           held = steps_held is not None and steps_held >= settings.stop_when_held

@@ -5,6 +5,7 @@ there is one, the accuracy of both parts. Steps are those of evaluations; None m
 not reached.
 """
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -83,20 +84,21 @@ def _crossings(
 
 
 def _best_and_last(records: Sequence[Record]) -> dict[str, float | None]:
-  """Of each column of training and validation; what was not finite is left out."""
+  """Of each column of training and validation; what was not finite is the worst there is."""
   last = records[-max(1, int(AT_THE_END * len(records))) :]
   result = {}
   for name in records[0] if records else ():
     part, _, score = name.partition("_")
     if part not in ("train", "val"):
       continue
+    more_is_better = score.endswith("accuracy")
+    worst = -math.inf if more_is_better else math.inf
     values, at_the_end = (
-      [r[name] for r in rows if r[name] is not None] for rows in (records, last)
+      [worst if r[name] is None else r[name] for r in rows] for rows in (records, last)
     )
-    if part == "val":
-      best = max if score.endswith("accuracy") else min
-      result[f"best_{name}"] = best(values) if values else None
-    result[f"last_{name}"] = statistics.median(at_the_end) if at_the_end else None
+    figures = {f"best_{name}": (max if more_is_better else min)(values)} if part == "val" else {}
+    figures[f"last_{name}"] = statistics.median(at_the_end)
+    result |= {name: value if math.isfinite(value) else None for name, value in figures.items()}
   return result
 
 

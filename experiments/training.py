@@ -143,7 +143,7 @@ def make_train(
     worst = worst if validation_batch else {}
 
     def better(name, one, other):
-      return (jnp.maximum if name == "val_batch_accuracy" else jnp.minimum)(one, other)
+      return (jnp.fmax if name == "val_batch_accuracy" else jnp.fmin)(one, other)
 
     def epoch(_, carry):
       state, sums, best = carry
@@ -167,7 +167,8 @@ def make_train(
         0, epoch_steps, train_step, (state.params, state.opt_state, sums)
       )
       if validation_batch:
-        here = glance(params, split.validation, jax.random.fold_in(shuffle_key, 1))
+        glance_key = jax.random.fold_in(shuffle_key, 2**31)  # none that the shuffle splits off
+        here = glance(params, split.validation, glance_key)
         best = {name: better(name, best[name], value) for name, value in here.items()}
       return TrainState(params, opt_state, key, state.step + epoch_steps), sums, best
 

@@ -46,7 +46,7 @@ def reference() -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-  """The folder with the real data's files: mnist/. `GROKFAX_DATA_FILES` names it."""
+  """The folder with the real data's files: mnist/, qm9/, imdb/. `GROKFAX_DATA_FILES` names it."""
   folder = os.environ.get("GROKFAX_DATA_FILES")
   if not folder:
     pytest.skip("GROKFAX_DATA_FILES does not name a folder with the real data's files")

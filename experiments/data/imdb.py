@@ -78,7 +78,9 @@ def from_folder(folder: Path) -> Rows:
   file = store.only_file(folder, "IMDB*.csv", "IMDB*.csv.gz")
   reviews = []
   try:
-    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", newline="") as stream:
+    with (gzip.open if file.suffix == ".gz" else open)(
+      file, "rt", newline="", encoding="utf-8"
+    ) as stream:
       for row in csv.DictReader(stream):
         review = Review(row["review"], row["sentiment"])
         if review.sentiment is None:  # the file ends within the row

@@ -23,8 +23,8 @@ FEATURES = len(ELEMENTS) + 6
 # Of 3,054 molecules whose geometry could not be confirmed; usually left out.
 UNCHARACTERIZED = (58, 61, 80)
 NUMBERS = tuple(i for i in range(1, 104) if i not in UNCHARACTERIZED)
-# Of lines "number SMILES polarizability", the last with two digits after the point.
-SHA256 = "eed7e0094b88ee9f5e3a7b1b7db8706d476fc9f8ad332ac31743d4b69f38518a"
+# Of `check`'s lines, which are the same however the SMILES are spelled.
+SHA256 = "ac7220ee7735db4cfd5126dae5f4dc07f2605d2fbe48a5b8a7cea28db668fa10"
 
 
 class Molecule(NamedTuple):
@@ -59,7 +59,7 @@ def graph(smiles: str) -> tuple[np.ndarray, np.ndarray]:
   try:
     from rdkit import Chem
   except ImportError:
-    raise UsageError('RDKit is not installed: pip install "grokfax[data]".') from None
+    raise UsageError('RDKit is not installed: pip install -e ".[data]".') from None
   molecule = Chem.MolFromSmiles(smiles)
   if molecule is None:
     raise UsageError(f"{smiles!r} is not a molecule's SMILES.")
@@ -109,12 +109,18 @@ def check(molecules: list[Molecule], where: str) -> None:
   for expected, found in zip(NUMBERS, (*numbers, *[None] * len(NUMBERS)), strict=False):
     if expected != found:
       raise UsageError(f"{where}: gdb_{expected} is missing; all of gdb_1 to 103 are needed.")
-  text = "".join(f"{m.number} {m.smiles} {m.alpha:.2f}\n" for m in molecules)
-  if (actual := hashlib.sha256(text.encode()).hexdigest()) != SHA256:
+  if (actual := hashlib.sha256("".join(map(_line, molecules)).encode()).hexdigest()) != SHA256:
     raise UsageError(
-      f"{where}: numbers, SMILES and polarizabilities are not what they should be; their SHA-256 "
-      f"is {actual}, expected {SHA256}."
+      f"{where}: structures and polarizabilities are not what they should be; their SHA-256 is "
+      f"{actual}, expected {SHA256}."
     )
+
+
+def _line(molecule: Molecule) -> str:
+  """Number, atoms and bonds in an order of their own, and polarizability."""
+  atoms, bonds = graph(molecule.smiles)
+  orders = np.bincount(bonds[np.triu_indices(len(bonds))], minlength=len(ORDERS) + 1)[1:]
+  return f"{molecule.number} {sorted(atoms.tolist())} {orders.tolist()} {molecule.alpha:.2f}\n"
 
 
 def from_folder(folder: Path) -> Rows:
@@ -122,7 +128,7 @@ def from_folder(folder: Path) -> Rows:
   file = store.only_file(folder, "qm9*.csv")
   molecules = []
   try:
-    with file.open(newline="") as stream:
+    with file.open(newline="", encoding="utf-8") as stream:
       for row in csv.DictReader(stream):
         number = int(row["mol_id"].removeprefix("gdb_"))
         if number in NUMBERS:

@@ -7,10 +7,10 @@ order, and the SHA-256 of each array. It appears whole or not at all.
 import datetime
 import hashlib
 import importlib
+import io
 import json
 import logging
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -107,7 +107,7 @@ def through_tfds(name: str, rows: Mapping[str, int]) -> tuple[dict[str, list[Any
     from tensorflow_datasets.core.download import download_manager, extractor, util
   except ImportError:
     raise UsageError(
-      'TensorFlow Datasets is not installed: pip install "grokfax[data]", or use --from FOLDER.'
+      'TensorFlow Datasets is not installed: pip install -e ".[data]", or use --from FOLDER.'
     ) from None
   logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of each new attempt
   failures = (
@@ -117,7 +117,9 @@ def through_tfds(name: str, rows: Mapping[str, int]) -> tuple[dict[str, list[Any
     util.DownloadError,
   )
   try:
-    builder: Any = tfds.builder(name, file_format="array_record")
+    # In a folder of its own: what was prepared elsewhere may have another file format.
+    own = str(default_folder() / "tensorflow_datasets")
+    builder: Any = tfds.builder(name, data_dir=own, file_format="array_record")
     builder.download_and_prepare()
   except failures as error:
     reason = " ".join(str(error).split())
@@ -166,7 +168,10 @@ def keep(dataset: Dataset, rows: Rows, folder: Path | None = None) -> Path:
     "sha256": {name: digest(array) for name, array in rows.arrays.items()},
   }
   folder = default_folder() if folder is None else folder
-  folder.mkdir(parents=True, exist_ok=True)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except (FileExistsError, NotADirectoryError):
+    raise UsageError(f"--folder {folder} is not a folder.") from None
   file = folder / f"{dataset}.npz"
   with new_file(file) as part, part.open("wb") as stream:
     entries: dict[str, Any] = {"manifest.json": np.array(json.dumps(manifest)), **rows.arrays}
@@ -182,13 +187,19 @@ def load(dataset: Dataset, folder: Path | None = None) -> Prepared:
   """
   file = (default_folder() if folder is None else folder) / f"{dataset}.npz"
   command = f"python -m experiments.data prepare {dataset}"
+  command += "" if folder is None else f" --folder {folder}"
   try:
-    with file.open("rb") as stream, np.load(stream) as archive:
+    content = file.read_bytes()
+  except (FileNotFoundError, NotADirectoryError):
+    raise UsageError(f"{file} is not there: run {command} first.") from None
+  try:
+    with np.load(io.BytesIO(content)) as archive:
       arrays = {name: archive[name] for name in archive.files}
     manifest = json.loads(str(arrays.pop("manifest.json")))
-    check_digests(arrays, manifest["sha256"], str(file))
-  except FileNotFoundError:
-    raise UsageError(f"{file} is not there: run {command} first.") from None
-  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    digests = {name: manifest["sha256"][name] for name in arrays}
+  except Exception:  # zip, zlib and NumPy raise a dozen kinds
     raise UsageError(f"{file} is damaged: run {command} again.") from None
+  if manifest["dataset"] != dataset or digests.keys() != manifest["sha256"].keys():
+    raise UsageError(f"{file} holds {manifest['dataset']}, or not all of it: run {command} again.")
+  check_digests(arrays, digests, str(file))
   return Prepared(arrays, manifest)

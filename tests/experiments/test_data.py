@@ -3,7 +3,9 @@
 import gzip
 import json
 import struct
+import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -147,6 +149,46 @@ def test_what_was_prepared_is_checked_when_it_is_read(made, tmp_path):
   np.savez(file, **{"manifest.json": np.array(json.dumps(manifest))}, **other)
   with pytest.raises(UsageError, match="test_labels is not what it should be"):
     load("mnist", tmp_path)
+
+
+def test_no_flipped_bit_is_a_traceback(prepared, tmp_path):
+  """Whatever the bit: it reads as before, or it is one line."""
+  content = (prepared / "qm9.npz").read_bytes()
+  whole = load("qm9", prepared).arrays
+  damaged = 0
+  for place in np.random.default_rng(0).integers(0, len(content), 300):
+    flipped = bytearray(content)
+    flipped[place] ^= 1 << (place % 8)
+    (tmp_path / "qm9.npz").write_bytes(flipped)
+    try:
+      arrays = load("qm9", tmp_path).arrays
+    except UsageError:
+      damaged += 1
+    else:
+      jax.tree.map(np.testing.assert_array_equal, arrays, whole)
+  assert damaged > 100
+
+
+def test_the_file_of_another_dataset(prepared, tmp_path):
+  (tmp_path / "mnist.npz").write_bytes((prepared / "qm9.npz").read_bytes())
+  with pytest.raises(UsageError, match=r"mnist\.npz holds qm9, or not all of it: run .* again"):
+    load("mnist", tmp_path)
+
+
+def test_a_folder_that_is_a_file(made, tmp_path, capsys):
+  file = tmp_path / "file"
+  file.write_text("mine")
+  assert command.main(["prepare", "mnist", "--from", str(made), "--folder", str(file)]) == 2
+  assert "is not a folder" in capsys.readouterr().err
+  with pytest.raises(UsageError, match=r"is not there: run .* --folder .*file first"):
+    load("mnist", file)
+  assert file.read_text() == "mine"
+
+
+def test_without_tensorflow_datasets(tmp_path, monkeypatch, capsys):
+  monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+  assert command.main(["prepare", "mnist", "--folder", str(tmp_path)]) == 2
+  assert "TensorFlow Datasets is not installed: pip install" in capsys.readouterr().err
 
 
 def test_the_command_says_what_it_did(made, tmp_path, capsys, monkeypatch):

@@ -2,11 +2,13 @@
 
 import csv
 import hashlib
+import sys
 
 import numpy as np
 import pytest
 
 from experiments.cli import UsageError
+from experiments.data import __main__ as command
 from experiments.data import load, prepare, qm9
 from tests.experiments.tools import assert_refused
 
@@ -76,7 +78,7 @@ def made(tmp_path, monkeypatch):
   folder.mkdir()
   write(folder / "qm9_made.csv", [*ROWS, (11, "CC", 1.0)])
   used = [row for row in ROWS if row[0] != 8]
-  text = "".join(f"{i} {s} {a:.2f}\n" for i, s, a in used)
+  text = "".join(qm9._line(qm9.Molecule(*row)) for row in used)
   monkeypatch.setattr(qm9, "NUMBERS", tuple(row[0] for row in used))
   monkeypatch.setattr(qm9, "SHA256", hashlib.sha256(text.encode()).hexdigest())
   return folder
@@ -96,6 +98,25 @@ def test_from_a_made_file(made, tmp_path):
   assert not arrays["bonds"][4, 3:].any()
   assert not arrays["bonds"][4, :, 3:].any()
   assert manifest["order"] == "the original's"
+
+
+def test_another_spelling_of_the_same_molecules(made, tmp_path):
+  """Only the order of the atoms is another."""
+  spelled = {"C(=O)N": "NC=O", "c1cnc[nH]1": "c1c[nH]cn1", "C#N": "N#C"}
+  write(made / "qm9_made.csv", [(i, spelled.get(s, s), a) for i, s, a in ROWS])
+  prepare("qm9", made, tmp_path / "data")
+  arrays, _ = load("qm9", tmp_path / "data")
+  assert arrays["sizes"].tolist() == [5, 4, 3, 4, 3, 4, 5, 6, 9]
+  write(made / "qm9_made.csv", [(i, "C=N" if s == "C#N" else s, a) for i, s, a in ROWS])
+  with pytest.raises(UsageError, match="structures and polarizabilities are not what they should"):
+    prepare("qm9", made, tmp_path / "data")
+
+
+def test_without_rdkit(made, tmp_path, monkeypatch, capsys):
+  monkeypatch.setitem(sys.modules, "rdkit", None)
+  arguments = ["prepare", "qm9", "--from", str(made), "--folder", str(tmp_path / "data")]
+  assert command.main(arguments) == 2
+  assert "RDKit is not installed: pip install" in capsys.readouterr().err
 
 
 def test_from_the_real_file(real_data, tmp_path):

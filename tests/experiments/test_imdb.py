@@ -1,6 +1,7 @@
 """The reviews in numbers, and the model against the LSTM that runs over all the filling."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -80,6 +81,68 @@ def test_the_filling_is_run_over_once_for_all(together, monkeypatch):
   np.testing.assert_allclose(
     jax.jit(model, static_argnums=2)(words, lengths, together), expected, rtol=1e-4, atol=1e-6
   )
+
+
+def test_gradients_go_through_the_shared_filling(monkeypatch):
+  """Against the LSTM that runs over each review's own filling, differentiated as it stands."""
+  monkeypatch.setattr(imdb, "LENGTH", 20)
+  model = imdb.Sentiment(nnx.Rngs(0), width=6, units=5)
+  lengths = np.array([7, 0, 20, 1], np.int32)
+  words = np.random.default_rng(0).integers(1, 1_000, (4, 24)).astype(np.int32)
+  filled = np.stack(
+    [np.r_[np.zeros(20 - n, int), row[:n]] for row, n in zip(words, lengths, strict=True)]
+  )
+  graph, params = nnx.split(model)
+
+  def plain(params):
+    model = nnx.merge(graph, params)
+    x = model.embedding(filled.T)
+    for layer in (model.layer_1, model.layer_2):
+      weights = layer.weights()
+
+      def step(states, x, weights=weights):
+        h, c = states
+        i, f, g, o = jnp.split(x @ weights.x + h @ weights.h + weights.b[None], 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+      _, x = jax.lax.scan(step, (jnp.zeros((4, 5)),) * 2, x)
+    return jnp.sum(model.out(x[-1])[:, 0] ** 2)
+
+  def ours(params):
+    return jnp.sum(nnx.merge(graph, params)(jnp.asarray(words), jnp.asarray(lengths), 3) ** 2)
+
+  gradients = [jax.jit(jax.grad(function))(params) for function in (ours, plain)]
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6), *gradients)
+
+
+def test_one_program_for_all_lengths():
+  """Batches whose longest reviews differ compile once."""
+  task = imdb.task()
+  score = jax.jit(task.score)
+  params = task.init(jax.random.key(0))
+  words = jnp.ones((4, 64), jnp.int32)
+  for longest in (1, 40):
+    lengths = jnp.asarray([0, 1, 1, longest], jnp.int32)
+    assert np.isfinite(score(params, (words, lengths, jnp.ones(4)))["loss"]).all()
+  assert score._cache_size() == 1
+
+
+def test_the_papers_budget_where_there_is_an_accelerator(monkeypatch):
+  assert imdb.EXPERIMENT.resolve(imdb.Settings()).steps == 1_500
+  monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+  assert imdb.EXPERIMENT.resolve(imdb.Settings()).steps == 10_000
+  assert imdb.EXPERIMENT.resolve(imdb.Settings(steps=7)).steps == 7
+
+
+def test_published_figures_of_a_whole_run_stand_beside_whole_runs_only():
+  experiment = imdb.EXPERIMENT
+  for steps, figures in (
+    (1_500, set()),
+    (10_000, {"best_val_batch_accuracy", "best_val_batch_loss"}),
+  ):
+    assert experiment.as_published(experiment.resolve(imdb.Settings(steps=steps))).keys() == figures
 
 
 def test_parameters():

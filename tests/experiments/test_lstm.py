@@ -55,7 +55,7 @@ def plain(weights, x, initial, steps):
   return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others]), initial, states)
 
 
-@pytest.mark.parametrize("steps", [1, BLOCK, T - 3])
+@pytest.mark.parametrize("steps", [0, 1, BLOCK, T - 3, T])
 def test_gradients_are_those_of_the_plain_scan(steps):
   """From a function of all states; of weights, inputs and initial states."""
 

@@ -39,6 +39,8 @@ def test_smoke(name, prepared, tmp_path, capsys):
   text = capsys.readouterr().out
   assert "data: a made source, in a made order" in text
   assert f"{name}, grokfast_ema, weight_decay {settings['weight_decay']}" in text
+  interval = steps[0]
+  assert f"with an evaluation every {interval}; into" in text
   assert ("shortened: the source has 10,000 steps" in text) == (name == "imdb")
   assert report.main([str(tmp_path)]) == 0
   table = (tmp_path / "table.md").read_text().splitlines()
@@ -69,7 +71,8 @@ def test_data_that_is_not_prepared(tmp_path, capsys):
   out = tmp_path / "run"
   for name, (module, arguments, _) in RUNS.items():
     assert module.EXPERIMENT.main([*arguments, "--data", str(tmp_path), "--out", str(out)]) == 2
-    assert f"run python -m experiments.data prepare {name} first" in capsys.readouterr().err
+    command = f"python -m experiments.data prepare {name} --folder {tmp_path}"
+    assert f"is not there: run {command} first" in capsys.readouterr().err
   assert not out.exists()
 
 
@@ -85,6 +88,7 @@ def test_data_that_is_not_prepared(tmp_path, capsys):
     (qm9, ["--batch-size", "51"], "--batch-size must be from 1 to the 50 training molecules"),
     (imdb, ["--clip-norm", "0"], "--clip-norm must be above 0; got 0.0"),
     (imdb, ["--batch-size", "0"], "--batch-size must be from 1 to the 750 training reviews"),
+    (mnist, ["--eval-every", "201"], "--eval-every must be at most 200, for an epoch has 5 steps"),
     (mnist, ["--init-scale", "nan"], "--init-scale must be above 0; got nan"),
   ],
 )

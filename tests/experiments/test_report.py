@@ -65,16 +65,23 @@ def test_a_budget_cuts_the_logs(tmp_path):
 def test_a_run_that_was_ended_early_is_not_sustained(tmp_path):
   write_run(tmp_path, 0, [0.5, *[0.99] * 60], steps=2_500)
   write_run(tmp_path, 1, [0.5, *[0.99] * 60], steps=610)
-  lines = report.table(logs.read_runs(tmp_path)).splitlines()
-  assert lines[2].split("|")[6].strip() == "- (20 to -), 1 not"
+  short, long = sorted(logs.read_runs(tmp_path), key=lambda run: run.steps)
+  sustained = [report.table([run]).splitlines()[2].split("|")[6].strip() for run in (short, long)]
+  assert sustained == ["20 (20 to 20)", "none of 1"]
+  with pytest.raises(
+    UsageError, match="baseline mul has runs of 610 and 2,500 steps: name a --bud"
+  ):
+    report.table([short, long])
+  assert "| 2 |" in report.table([short, long], budget=600)
 
 
 def test_runs_of_other_settings_are_not_pooled(tmp_path, capsys):
   write_run(tmp_path, 0, [0.1])
   write_run(tmp_path, 0, [0.1], batch_size=64)
   write_run(tmp_path, 0, [0.1], include_zero=True)
+  write_run(tmp_path, 0, [0.1], eval_every=2)
   settings = {run.setting.removeprefix("baseline mul") for run in logs.read_runs(tmp_path)}
-  assert settings == {"", ", batch_size 64", ", include_zero True"}
+  assert settings == {"", ", batch_size 64", ", include_zero True", ", eval_every 2"}
   write_run(tmp_path, 0, [0.2])
   assert report.main([str(tmp_path)]) == 2
   assert "has seed 0 of baseline mul twice" in capsys.readouterr().err

@@ -71,5 +71,15 @@ def test_best_and_last_of_losses_alone():
   assert result == {"last_train_loss": 1.0, "best_val_loss": 1.0, "last_val_loss": 8.0}
 
 
+def test_what_was_not_finite_is_the_worst():
+  records = [
+    {"step": i, "val_loss": None if i % 2 else 1.0, "val_accuracy": 0.5} for i in range(40)
+  ]
+  result = summary.summarise(records, full_budget=True, thresholds=())
+  assert result["best_val_loss"] == 1.0
+  assert result["last_val_loss"] is None
+  assert result["last_val_accuracy"] == 0.5
+
+
 def test_nothing_logged():
   assert set(summary.summarise([], full_budget=False).values()) == {None}
