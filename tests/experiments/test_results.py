@@ -90,3 +90,14 @@ def test_how_soon_qm9_reaches_a_loss_of_10():
     f"at the medians, by step {neither} without either, {decay} with weight decay alone, "
     f"{filter_} with the filter alone and {both} with both"
   ) in text
+
+
+def test_the_readme_says_how_fast_it_was():
+  result = json.loads((RESULTS / "benchmarks" / "steps_per_second.json").read_text())
+  medians = {name: each["median"] for name, each in result["steps_per_second"].items()}
+  text = " ".join((ROOT / "README.md").read_text().split())
+  assert (
+    f"modular {medians['modular']:.1f}, MNIST {medians['mnist']:,.0f}, QM9 {medians['qm9']:,.0f}, "
+    f"IMDb {medians['imdb']:.1f}."
+  ) in text
+  assert len(result["environment"]["commit"]) == 40
