@@ -17,6 +17,7 @@ Shapes: B reviews, T words of the longest one.
 """
 
 import dataclasses
+import functools
 import sys
 from collections import Counter
 
@@ -30,11 +31,12 @@ from experiments import data, experiment, methods
 from experiments.experiment import Data, Experiment
 from experiments.layers import linear, scaled
 from experiments.lstm import Layer, States, lstm
-from experiments.training import Split, Task, Train, make_train
+from experiments.training import Hyperparameters, Split, Task, Train, make_train
 
 TRAINING, HELD_OUT = 750, 250
 VOCABULARY = 1_000
 LENGTH = 500  # words that the LSTM sees, filling and all
+BATCH_OF_REFERENCE = 50  # reviews that the reference validates on, drawn anew
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,8 @@ PRESETS = methods.Presets(
   },
   sources={"baseline": {"weight_decay": 1.0}},
 )
-# At 10,000 steps, of one seed each, and the best of all batches of 50.
+# At 10,000 steps, of one seed each: the best batch of 50, of which the reference draws one after
+# each step. Ours comes once an epoch, so it has a fifteenth of the chances.
 PUBLISHED = {
   "baseline": {"best_val_batch_accuracy": 0.84, "best_val_batch_loss": 0.517},
   "grokfast_ema": {"best_val_batch_accuracy": 0.90, "best_val_batch_loss": 0.412},
@@ -172,15 +175,20 @@ def _data(settings: Settings, key: jax.Array) -> Data:
   return Data(Split(*(tuple(jnp.asarray(c[part]) for c in columns) for part in parts)), origin)
 
 
+def make_optimizer(
+  settings: Settings, numbers: Hyperparameters
+) -> optax.GradientTransformationExtraArgs:
+  """The method's chain behind the clipping: the filter sees clipped gradients only."""
+  clip = optax.clip_by_global_norm(settings.clip_norm)
+  return optax.chain(clip, methods.make_optimizer(settings, numbers))
+
+
 def make(settings: Settings) -> Train:
   """The training functions of resolved settings."""
-
-  def optimizer(numbers):
-    clip = optax.clip_by_global_norm(settings.clip_norm)
-    return optax.chain(clip, methods.make_optimizer(settings, numbers))
-
-  train = task(settings.init_scale)
-  return make_train(train, optimizer, settings.batch_size, validation_batch=50)
+  optimizer = functools.partial(make_optimizer, settings)
+  return make_train(
+    task(settings.init_scale), optimizer, settings.batch_size, validation_batch=BATCH_OF_REFERENCE
+  )
 
 
 EXPERIMENT = Experiment(
@@ -198,7 +206,7 @@ EXPERIMENT = Experiment(
     "training accuracy": "last_train_accuracy",
   },
   published=lambda settings: PUBLISHED.get(settings.method, {}),
-  thresholds=(0.8,),
+  thresholds=(0.75, 0.8),
   factors=("weight_decay",),
   full_steps=10_000,
 )

@@ -35,6 +35,8 @@ def spread(name: str, values: Sequence[float | None]) -> str:
   >>> spread("val_95_step", [910, 1340, 920]), spread("val_95_step", [None, None, 900])
   ('920 (910 to 1,340)', '- (900 to -), 2 not')
   """
+  if len(values) == 1:
+    return digits(name, values[0])
   worst = -math.inf if name.endswith("accuracy") else math.inf
   numbers = [worst if value is None else value for value in values]
   middle = statistics.median_high if worst > 0 else statistics.median_low  # never a mean with it

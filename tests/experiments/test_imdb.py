@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
-from experiments import imdb
+from experiments import imdb, methods
 from experiments.data.imdb import Review, tokens
 
 REVIEWS = [
@@ -127,6 +128,15 @@ def test_one_program_for_all_lengths():
     lengths = jnp.asarray([0, 1, 1, longest], jnp.int32)
     assert np.isfinite(score(params, (words, lengths, jnp.ones(4)))["loss"]).all()
   assert score._cache_size() == 1
+
+
+def test_gradients_are_clipped_before_the_filter():
+  settings = imdb.EXPERIMENT.resolve(imdb.Settings(method="grokfast_ema"))
+  optimizer = imdb.make_optimizer(settings, methods.hyperparameters(settings))
+  params = {"w": jnp.zeros(4)}
+  _, state = optimizer.update({"w": jnp.full(4, 50.0)}, optimizer.init(params), params)
+  slow = optax.tree.get(state, "slow_gradient")
+  np.testing.assert_allclose(slow["w"], np.full(4, 2.5), rtol=1e-6)  # a norm of 5, not of 100
 
 
 def test_the_papers_budget_where_there_is_an_accelerator(monkeypatch):

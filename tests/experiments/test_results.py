@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import logs, report, summary
+from experiments.wording import digits
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
@@ -17,6 +18,7 @@ MODULAR = [folder for folder in RUNS if folder.parent.name == "modular"]
 GRIDS = {
   "mnist": ((0.01, 2.0), 5, 100_000, "val_85_step"),
   "qm9": ((0.0, 0.01), 5, 100_000, "best_val_batch_loss"),
+  "imdb": ((1.0, 10.0), 1, 1_500, "best_val_batch_accuracy"),
 }
 
 
@@ -76,6 +78,16 @@ def test_filter_and_weight_decay_each_alone(name):
   for setting in settings:
     values = [report.summary_of(run)[figure] for run in runs if run.setting == setting]
     assert report.spread(figure, values) in row, setting
+
+
+def test_the_readme_on_all_held_out_reviews():
+  best = [report.summary_of(run)["best_val_accuracy"] for run in logs.read_runs(RESULTS / "imdb")]
+  neither, decay, filter_, both = (digits("best_val_accuracy", value) for value in best)
+  text = " ".join((ROOT / "README.md").read_text().split())
+  assert (
+    f"the best accuracies are {neither}, {decay} with weight decay alone, {filter_} with the "
+    f"filter alone and {both} with both"
+  ) in text
 
 
 def test_how_soon_qm9_reaches_a_loss_of_10():
