@@ -29,7 +29,7 @@ from flax import nnx
 
 from experiments import data, experiment, methods
 from experiments.experiment import Data, Experiment
-from experiments.layers import linear, scaled
+from experiments.layers import linear, pure, scaled
 from experiments.lstm import Layer, States, lstm
 from experiments.training import Hyperparameters, Split, Task, Train, make_train
 
@@ -124,18 +124,18 @@ def _grouped(rows: jax.Array, groups: int) -> jax.Array:
 
 def task(init_scale: float = 6.0) -> Task:
   """The paper's model and loss; rows are (words, lengths, labels)."""
-  graph = nnx.graphdef(nnx.eval_shape(lambda: Sentiment(nnx.Rngs(0))))
+  init, apply = pure(Sentiment)
 
   def score(params, rows):
     words, lengths, labels = rows
     together = 10 if jax.default_backend() == "cpu" else len(lengths)
-    logits = nnx.merge(graph, params)(words, lengths, together)
+    logits = apply(params, words, lengths, together)
     return {
       "loss": optax.sigmoid_binary_cross_entropy(logits, labels),
       "accuracy": ((logits > 0) == (labels > 0.5)).astype(logits.dtype),
     }
 
-  return Task(lambda key: scaled(nnx.state(Sentiment(nnx.Rngs(key))), init_scale), score)
+  return Task(lambda key: scaled(init(key), init_scale), score)
 
 
 def split(key: jax.Array, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,23 @@
-"""Linear layers whose initial parameters are drawn as torch draws them."""
+"""Models as pure functions, and linear layers whose parameters are drawn as torch draws them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 from flax import nnx
+
+
+def pure(build: Callable[[nnx.Rngs], Any]) -> tuple[Callable[[jax.Array], Any], Callable[..., Any]]:
+  """A model as (init, apply): key -> params, and (params, *inputs) -> outputs."""
+  graph = nnx.graphdef(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
+
+  def init(key):
+    return nnx.state(build(nnx.Rngs(key)))
+
+  def apply(params, *inputs):
+    return nnx.merge(graph, params)(*inputs)
+
+  return init, apply
 
 
 def uniform(fan_in: int) -> nnx.Initializer:

@@ -20,7 +20,7 @@ from flax import nnx
 
 from experiments import data, experiment, methods
 from experiments.experiment import Data, Experiment
-from experiments.layers import linear, scaled
+from experiments.layers import linear, pure, scaled
 from experiments.training import Split, Task, Train, make_train
 
 SIZES = (784, 200, 200, 10)
@@ -68,17 +68,17 @@ def task(init_scale: float = 8.0) -> Task:
     layers = [linear(inputs, outputs, rngs) for inputs, outputs in itertools.pairwise(SIZES)]
     return nnx.Sequential(layers[0], nnx.relu, layers[1], nnx.relu, layers[2])
 
-  graph = nnx.graphdef(nnx.eval_shape(lambda: model(nnx.Rngs(0))))
+  init, apply = pure(model)
 
   def score(params, rows):
     pixels, digits = rows
-    answers = nnx.merge(graph, params)(pixels)
+    answers = apply(params, pixels)
     return {
       "loss": jnp.mean((answers - jax.nn.one_hot(digits, SIZES[-1])) ** 2, axis=-1),
       "accuracy": (answers.argmax(-1) == digits).astype(answers.dtype),
     }
 
-  return Task(lambda key: scaled(nnx.state(model(nnx.Rngs(key))), init_scale), score)
+  return Task(lambda key: scaled(init(key), init_scale), score)
 
 
 def rows(images: np.ndarray, labels: np.ndarray) -> tuple[jax.Array, jax.Array]:

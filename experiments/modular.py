@@ -13,15 +13,14 @@ import sys
 from typing import Literal, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import nnx
 
 from experiments import experiment, methods
 from experiments.cli import UsageError
 from experiments.experiment import Data, Experiment
-from experiments.training import Params, Split, Task, Train, make_train
+from experiments.layers import pure
+from experiments.training import Params, Task, Train, make_train, split_rows
 from experiments.transformer import Transformer
 
 LARGEST_P = 1_000  # an epoch is the least that runs without a look at the metrics
@@ -130,28 +129,23 @@ def table(
   return x, y, answer
 
 
-def split_rows(key: jax.Array, rows, training: int) -> Split:
-  """A random split: `training` rows to train on, the others to validate."""
-  order = jax.random.permutation(key, len(rows[0]))
-  take = lambda index: tuple(jnp.asarray(column)[index] for column in rows)  # noqa: E731
-  return Split(take(order[:training]), take(order[training:]))
+def _model(p: int):
+  return pure(lambda rngs: Transformer(p, rngs=rngs))
 
 
 def logits(p: int, params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
   """The model's answers to x ∘ y: int32 (B,), int32 (B,) -> float (B, p + 2)."""
-  graph = nnx.graphdef(nnx.eval_shape(lambda: Transformer(p, rngs=nnx.Rngs(0))))
-  return nnx.merge(graph, params)(x, y)
+  _, apply = _model(p)
+  return apply(params, x, y)
 
 
 def task(p: int) -> Task:
   """The paper's model and loss; rows are (x, y, answer), each int32 (B,)."""
-
-  def init(key):
-    return nnx.state(Transformer(p, rngs=nnx.Rngs(key)))
+  init, apply = _model(p)
 
   def score(params, rows):
     x, y, answer = rows
-    z = logits(p, params, x, y)
+    z = apply(params, x, y)
     losses = optax.softmax_cross_entropy_with_integer_labels(z, answer)
     return {"loss": losses, "accuracy": (z.argmax(-1) == answer).astype(losses.dtype)}
 

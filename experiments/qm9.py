@@ -22,8 +22,8 @@ from flax import nnx
 
 from experiments import data, experiment, methods
 from experiments.experiment import Data, Experiment
-from experiments.layers import linear, scaled, uniform
-from experiments.training import Split, Task, Train, make_train
+from experiments.layers import linear, pure, scaled, uniform
+from experiments.training import Task, Train, make_train, split_rows
 
 TRAINING = 50
 ORDERS = len(data.qm9.ORDERS)
@@ -107,13 +107,13 @@ class GraphNetwork(nnx.Module):
 
 def task(init_scale: float = 3.0) -> Task:
   """The paper's model and loss; rows are (atoms, neighbours, real, alpha (B,))."""
-  graph = nnx.graphdef(nnx.eval_shape(lambda: GraphNetwork(nnx.Rngs(0))))
+  init, apply = pure(GraphNetwork)
 
   def score(params, rows):
     *molecules, alpha = rows
-    return {"loss": (nnx.merge(graph, params)(*molecules) - alpha) ** 2}
+    return {"loss": (apply(params, *molecules) - alpha) ** 2}
 
-  return Task(lambda key: scaled(nnx.state(GraphNetwork(nnx.Rngs(key))), init_scale), score)
+  return Task(lambda key: scaled(init(key), init_scale), score)
 
 
 def rows(arrays: dict) -> tuple[jax.Array, ...]:
@@ -127,10 +127,7 @@ def rows(arrays: dict) -> tuple[jax.Array, ...]:
 
 def _data(settings: Settings, key: jax.Array) -> Data:
   arrays, origin = data.load("qm9", settings.data)
-  columns = rows(arrays)
-  order = jax.random.permutation(key, len(columns[0]))
-  parts = (order[:TRAINING], order[TRAINING:])
-  return Data(Split(*(tuple(c[index] for c in columns) for index in parts)), origin)
+  return Data(split_rows(key, rows(arrays), TRAINING), origin)
 
 
 def make(settings: Settings) -> Train:

@@ -79,6 +79,13 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
   return -(-examples // batch_size)
 
 
+def split_rows(key: jax.Array, rows: Rows, training: int) -> Split:
+  """A random split: `training` rows to train on, the others to validate."""
+  order = jax.random.permutation(key, count(rows))
+  parts = (order[:training], order[training:])
+  return Split(*(jax.tree.map(lambda c: jnp.asarray(c)[index], rows) for index in parts))  # noqa: B023
+
+
 def _pad(index: jax.Array, length: int) -> tuple[jax.Array, jax.Array]:
   """`index` filled up to `length`, and weights that are 0 for the filling."""
   filling = (0, length - len(index))

@@ -2,7 +2,8 @@
 
 A. Maas et al., *Learning word vectors for sentiment analysis*, ACL 2011. The paper takes the
 first 1,000 rows of the csv file `review,sentiment` of 50,000 rows that is on Kaggle. Words are
-made as it makes them: split at white space, lower case, letters only, stop words out.
+made as it makes them: split at white space, in lower case, without punctuation, digits and stop
+words.
 """
 
 import csv

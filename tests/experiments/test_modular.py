@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import modular
+from experiments import modular, training
 from experiments.cli import UsageError
 
 OPERATIONS = {
@@ -43,12 +43,12 @@ def test_zero_may_be_included():
 
 def test_split():
   rows = modular.table("sub", 11)
-  split = modular.split_rows(jax.random.key(0), rows, 40)
+  split = training.split_rows(jax.random.key(0), rows, 40)
   parts = [set(zip(*map(np.ndarray.tolist, map(np.asarray, p)), strict=True)) for p in split]
   assert (len(parts[0]), len(parts[1])) == (40, 70)
   assert not parts[0] & parts[1]
   assert parts[0] | parts[1] == set(zip(*(a.tolist() for a in rows), strict=True))
-  again = modular.split_rows(jax.random.key(1), rows, 40)
+  again = training.split_rows(jax.random.key(1), rows, 40)
   assert np.any(np.asarray(again.train[0]) != np.asarray(split.train[0]))
 
 

@@ -19,7 +19,7 @@ SETTINGS = {"p": 7, "batch_size": 8, "learning_rate": 3e-3}  # 21 of 42 rows: ba
 def parts(**settings):
   settings = modular.EXPERIMENT.resolve(modular.Settings(**SETTINGS, **settings))
   rows = modular.table(settings.operation, settings.p)
-  split = modular.split_rows(jax.random.key(1), rows, modular.train_count(settings))
+  split = training.split_rows(jax.random.key(1), rows, modular.train_count(settings))
   train = modular.make(settings)
   run = jax.jit(train.run, static_argnames="room")
   train = train._replace(start=jax.jit(train.start))
@@ -156,7 +156,7 @@ def test_data_is_an_argument_not_a_constant():
   run(state, split, numbers, 1, 1, 3, room=2)
   compiled = run._cache_size()
   rows = modular.table("add", settings.p)
-  other = modular.split_rows(jax.random.key(9), rows, modular.train_count(settings))
+  other = training.split_rows(jax.random.key(9), rows, modular.train_count(settings))
   run(state, other, {**numbers, "alpha": jnp.float32(0.5)}, 1, 1, 3, room=2)
   assert run._cache_size() == compiled
 
