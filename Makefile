@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-floor lint clean
+.PHONY: help demo test test-slow test-floor lint clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -15,6 +15,9 @@ test: $(VENV)/dev  ## set up, then run all tests
 
 # The contract on the floor: a case of each kind, for what may differ there is the libraries.
 FLOOR_CASES := [multiscale] or [ma] or [fir] or [iir_first] or [gate_in_gate] or [compression_not_bias] or [grokfast_adam]
+
+test-slow: $(VENV)/dev  ## set up, then run the tests that take minutes
+	$(RUN) -m pytest -n 2 -m slow
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
 	$(VENV)-floor/bin/python -m pytest -n 2 tests/test_*.py tests/contract tests/experiments/test_runs.py \

@@ -23,9 +23,13 @@ def optional(metavar: str, default: str) -> Any:
 
 
 def parse(
-  kind: type[Settings], argv: Sequence[str] | None, prog: str, description: str | None = None
+  kind: type[Settings],
+  argv: Sequence[str] | None,
+  prog: str,
+  description: str | None = None,
+  default: Settings | None = None,
 ) -> Settings:
-  """Reads settings from a command line.
+  """Reads settings from a command line; what it leaves out is as in `default`.
 
   Raises:
     UsageError: with tyro's message, which it draws in a box, on one line.
@@ -33,7 +37,9 @@ def parse(
   box = io.StringIO()
   try:
     with contextlib.redirect_stderr(box):
-      return tyro.cli(kind, args=argv, prog=prog, description=description)
+      if default is None:
+        return tyro.cli(kind, args=argv, prog=prog, description=description)
+      return tyro.cli(kind, args=argv, prog=prog, description=description, default=default)
   except SystemExit as exit_:
     if not exit_.code:
       raise

@@ -5,16 +5,20 @@ Once one of them is known, all are.
 """
 
 import dataclasses
+import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import jax
 
-from experiments import cli, files, methods, runs
+from experiments import cli, files, loop, methods, runs
 from experiments.cli import UsageError
 from experiments.data import store
 from experiments.figures import NAMES
+from experiments.population import Start
+from experiments.progress import Progress
 from experiments.training import Split, Train, count, steps_per_epoch
 from experiments.wording import digits, words
 
@@ -34,7 +38,7 @@ class DataSettings(Settings):
   """where the prepared data is"""
 
 
-NOT_COUNTED = {"method", "seed", "steps", "stop_when_held", "out", "data"}
+NOT_COUNTED = {"method", "seed", "steps", "stop_when_held", *runs.WHERE}
 
 
 def check_batch_size(settings: Any, examples: int, of: str) -> None:
@@ -78,8 +82,9 @@ class Experiment:
     columns: of a report: a header, and what of the summary stands under it.
     published: settings -> the source's figures for a summary, by method and choices.
     thresholds: of validation accuracy, the goal first; none where there is no accuracy.
-    choices: settings that make another task of it.
+    choices: settings that make another task of it, by other data alone.
     factors: settings that are always told, the source's own value too.
+    same_split: whether all seeds train and validate on the same examples.
     full_steps: the source's budget, where the default is shorter without an accelerator.
   """
 
@@ -94,6 +99,7 @@ class Experiment:
   thresholds: tuple[float, ...] = ()
   choices: tuple[str, ...] = ()
   factors: tuple[str, ...] = ()
+  same_split: bool = False
   full_steps: int | None = None
 
   def resolve(self, settings: Any) -> Any:
@@ -164,10 +170,28 @@ class Experiment:
         sooner = [f"x {slowest[name] / n:.1f}" if n else "" for n in (value, theirs.get(name))]
         rows.append((f"  sooner than the published {slowest[name]:,}", *sooner))
     lines = [f"{text:40}{here:>12}{there:>12}".rstrip() for text, here, there in rows]
-    stopped = [f"stopped at step {result['steps']:,}"] * result["interrupted"]
+    stopped = [f"stopped at step {result['steps']:,}; --resume --out {folder} goes on"]
+    stopped *= result["interrupted"]
+    if (step := result.get("diverged_step")) is not None:
+      stopped.append(f"diverged: at step {step:,} the training loss was not finite")
     pictures = [str(folder / name) for name in NAMES if (folder / name).exists()]
     where = f"results: {folder}, picture: {pictures[0]}" if pictures else f"results: {folder}"
     return "\n".join([self.title(settings), *lines, *stopped, where])
+
+  def saved(self, folder: Path) -> Any:
+    """The settings of the run in a folder.
+
+    Raises:
+      UsageError: if it has none of this experiment.
+    """
+    file = folder / "settings.json"
+    try:
+      values = {"experiment": "modular", **json.loads(file.read_text())}
+      if (name := values.pop("experiment")) != self.name:
+        raise ValueError(f"they are of {name}")
+      return self.resolve(self.settings(**values))
+    except (OSError, ValueError, TypeError, KeyError, UsageError) as error:
+      raise UsageError(f"{file} is not the settings of a run of {self.name}: {error}.") from None
 
   def run(self, settings: Any) -> dict[str, Any]:
     """Trains by settings that need not be resolved; writes the folder and prints the table.
@@ -179,15 +203,69 @@ class Experiment:
       UsageError: if the settings, the data or the folder will not do.
     """
     settings = self.resolve(settings)
-    data_key, key = jax.random.split(jax.random.key(settings.seed))
-    split, origin = self.data(settings, data_key)
-    epoch = steps_per_epoch(count(split.train), settings.batch_size)
+    start, origin = self.start(settings)
+    epoch = steps_per_epoch(count(start.split.train), settings.batch_size)
     runs.check_interval(settings, epoch)
     values = dataclasses.asdict(settings)
-    kept = {name: value for name, value in values.items() if name not in ("out", "data")}
+    kept = {name: value for name, value in values.items() if name not in runs.WHERE}
     parts = (self.name, *(values[name] for name in self.choices), settings.method, settings.seed)
     name = "-".join(map(str, parts))
-    folder = files.new_folder(settings.out, name, {"experiment": self.name, **kept})
+    saved = {"experiment": self.name, **kept}
+    with files.claimed(settings.out, name, saved, resume=settings.resume) as (folder, goes_on):
+      if goes_on:
+        self._check_same(settings, folder)
+        if result := runs.ended(folder):
+          print(self.report(settings, result, folder))
+          return result
+      runs.write_environment(folder, origin)
+      self._announce(settings, epoch, origin, folder)
+      program = loop.Program(
+        train=self.make(settings),
+        members=[loop.Member({}, lambda: start)],
+        steps=settings.steps,
+        epoch=epoch,
+        interval=settings.eval_every * epoch,
+        # The parameters are to be those of the evaluation at which it was held.
+        chunk=None if settings.stop_when_held is None else 1,
+      )
+      with Progress(settings.steps) as progress:
+        outcome = runs.train([program], folder, self.rules(settings), progress)
+      result = runs.finish(folder, settings, outcome, self.thresholds)
+    print(self.report(settings, result, folder))
+    return result
+
+  def rules(self, settings: Any) -> loop.Rules:
+    """When a run with resolved settings ends."""
+    return loop.Rules(
+      goal=self.thresholds[0] if self.thresholds else None,
+      stop_when_held=settings.stop_when_held,
+      checkpoint_every=settings.checkpoint_every,
+    )
+
+  def start(self, settings: Any, split: Split | None = None) -> tuple[Start, Mapping[str, Any]]:
+    """What a run with resolved settings begins with, and where its data comes from.
+
+    Args:
+      settings: resolved.
+      split: the data, where it is at hand.
+    """
+    data_key, key = jax.random.split(jax.random.key(settings.seed))
+    split, origin = (split, {}) if split else self.data(settings, data_key)
+    return Start(key, split, methods.hyperparameters(settings)), origin
+
+  def _check_same(self, settings: Any, folder: Path) -> None:
+    """Raises a `UsageError` that names the settings which the run in the folder has otherwise."""
+    saved = self.saved(folder)
+    other = [
+      f"{methods.flag(field.name)} {getattr(saved, field.name)}, not {here}"
+      for field in dataclasses.fields(settings)
+      if field.name not in runs.WHERE
+      and (here := getattr(settings, field.name)) != getattr(saved, field.name)
+    ]
+    if other:
+      raise UsageError(f"the run in {folder} has {', '.join(other)}: it cannot go on otherwise.")
+
+  def _announce(self, settings: Any, epoch: int, origin: Mapping[str, Any], folder: Path) -> None:
     if origin:
       print(f"data: {origin['source']}, in {origin['order']} order")
     if self.full_steps and settings.steps < self.full_steps:
@@ -197,25 +275,18 @@ class Experiment:
       f"every {settings.eval_every * epoch:,}; into {folder}",
       flush=True,
     )
-    try:
-      result = runs.execute(
-        train=self.make(settings),
-        split=split,
-        numbers=methods.hyperparameters(settings),
-        key=key,
-        settings=settings,
-        batch_size=settings.batch_size,
-        folder=folder,
-        thresholds=self.thresholds,
-        data=origin,
-      )
-    except KeyboardInterrupt:
-      raise KeyboardInterrupt(f"stopped at once; the log so far is in {folder}") from None
-    print(self.report(settings, result, folder))
-    return result
 
   def main(self, argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     about = f"{self.settings.__doc__}\n\n{methods.describe(self.presets)}"
-    prog = f"python -m experiments.{self.name}"
-    return cli.run_main(lambda: self.run(cli.parse(self.settings, argv, prog, about)))
+    parse = functools.partial(
+      cli.parse, self.settings, argv, f"python -m experiments.{self.name}", about
+    )
+
+    def run():
+      settings = parse()
+      if settings.resume and settings.out and (settings.out / "settings.json").exists():
+        settings = parse(default=self.saved(settings.out))  # what is left out is as it was
+      return self.run(settings)
+
+    return cli.run_main(run)

@@ -1,10 +1,13 @@
 """A run's folder and its files: claimed by one run, written whole or not at all."""
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from experiments import figures
 from experiments.cli import UsageError
@@ -17,6 +20,7 @@ FILES = (
   "parameters.npz",
   *figures.NAMES,
 )
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -46,46 +50,61 @@ def write_json(path: Path, value: Any) -> None:
     part.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def new_folder(out: Path | None, name: str, values: dict[str, Any]) -> Path:
-  """Makes the folder of a run and claims it by writing `settings.json`.
+@contextlib.contextmanager
+def claimed(
+  out: Path | None, name: str, values: dict[str, Any], *, resume: bool = False
+) -> Iterator[tuple[Path, bool]]:
+  """The folder of a run, which no other process works in meanwhile.
 
   Args:
     out: where; None for the first free one of runs/name, runs/name-2, ...
     name: of the run.
-    values: what `settings.json` holds.
+    values: what the `settings.json` of a new run holds.
+    resume: whether `out` may hold a run, which then is gone on with.
+
+  Yields:
+    The folder, and whether it holds a run.
 
   Raises:
-    UsageError: if `out` holds a run, or cannot be written.
+    UsageError: if `out` holds a run though it should not, or is another process's, or
+      cannot be written.
+    OSError: if `settings.json` could not be written.
   """
-  if out is not None:
-    if not _claim(out, values):
-      raise UsageError(f"--out {out} holds another run: name a folder that is new or has none.")
-    return out
-  free = Path("runs") / name
-  number = 1
-  while not _claim(free, values):
-    number += 1
-    free = Path("runs") / f"{name}-{number}"
-  return free
+  if out is None:
+    folders = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in itertools.count(1))
+    folder, lock = next((f, lock) for f in folders if (lock := _locked(f)) and not _holds_run(f))
+  else:
+    folder, lock = out, _locked(out)
+    if lock is None:
+      raise UsageError(f"--out {out} is in use by another process.")
+  with lock:
+    holds_run = _holds_run(folder)
+    if holds_run and not resume:
+      raise UsageError(
+        f"--out {out} holds another run: name a folder that is new or has none, "
+        "or go on with that one by --resume."
+      )
+    if holds_run and not (folder / "settings.json").exists():
+      raise UsageError(f"--out {out} holds a run without its settings.json: nothing to go on from.")
+    if not holds_run:
+      write_json(folder / "settings.json", values)
+    yield folder, holds_run
 
 
-def _claim(folder: Path, values: dict[str, Any]) -> bool:
-  """Writes `settings.json` if the folder holds no file of a run; says whether it did."""
-  file = folder / "settings.json"
+def _holds_run(folder: Path) -> bool:
+  return any((folder / name).exists() for name in FILES)
+
+
+def _locked(folder: Path) -> filelock.BaseFileLock | None:
+  """Makes the folder and locks it; None if another process has. A killed one's lock is gone."""
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    if any((folder / name).exists() for name in FILES):
-      return False
-    file.touch(exist_ok=False)  # of two at once, one gets it
+    lock = filelock.FileLock(folder / LOCK)
+    lock.acquire(timeout=0)
+  except filelock.Timeout:
+    return None
   except FileExistsError:
-    if folder.is_dir():
-      return False
     raise UsageError(f"--out {folder} is not a folder.") from None
   except OSError as error:
     raise UsageError(f"--out {folder} cannot be written: {error.strerror}.") from None
-  try:
-    write_json(file, values)
-  except OSError:
-    file.unlink()
-    raise
-  return True
+  return lock

@@ -5,8 +5,9 @@ import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from experiments import imdb, mnist, modular, qm9
+from experiments import imdb, journal, mnist, modular, qm9
 from experiments.cli import UsageError
 from experiments.experiment import Experiment
 from experiments.summary import Record
@@ -38,41 +39,44 @@ class Run:
   published: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-def read_log(path: Path) -> list[Record]:
-  """The records of a log; a last line that was torn by a crash is left out."""
-  records = []
-  for line in path.read_text().splitlines():
-    try:
-      records.append(json.loads(line))
-    except json.JSONDecodeError:
-      break
-  return records
-
-
-def _read_run(file: Path) -> Run:
-  try:
-    values = {"experiment": "modular", **json.loads(file.read_text())}
-    experiment = EXPERIMENTS[values.pop("experiment")]
-    settings = experiment.resolve(experiment.settings(**values))
-    setting, published = experiment.describe(settings), experiment.as_published(settings)
-  except (ValueError, TypeError, KeyError, UsageError) as error:
-    raise UsageError(f"{file} is not the settings of a run: {error}.") from None
-  assert settings.steps is not None
-  records = read_log(file.parent / "metrics.jsonl")
+def _run(experiment: Experiment, values: Mapping[str, Any], records: list[Record]) -> Run:
+  settings = experiment.resolve(experiment.settings(**values))
+  setting, published = experiment.describe(settings), experiment.as_published(settings)
   return Run(experiment, setting, "grokfax", settings.seed, settings.steps, records, published)
 
 
+def _read(file: Path) -> list[Run]:
+  """The run whose settings a file holds, or the members of a sweep."""
+  records = journal.read_log(file.parent / journal.NAME)
+  try:
+    values = {"experiment": "modular", **json.loads(file.read_text())}
+    experiment = EXPERIMENTS[values.pop("experiment")]
+    if "members" not in values:
+      return [_run(experiment, values, records)]
+    own: list[list[Record]] = [[] for _ in values["members"]]
+    for record in records:
+      own[record["member"]].append(record)
+    return [
+      _run(experiment, values["common"] | member, log)
+      for member, log in zip(values["members"], own, strict=True)
+      if log
+    ]
+  except (ValueError, TypeError, KeyError, IndexError, UsageError) as error:
+    raise UsageError(f"{file} is not the settings of a run: {error}.") from None
+
+
 def read_runs(folder: Path) -> list[Run]:
-  """Every run in a folder's folders, by setting and seed.
+  """Every run of a sweep's folder, or in a folder's folders, by setting and seed.
 
   Raises:
     UsageError: if there is none, one cannot be read, they are of two experiments, or a
       seed stands twice.
   """
-  files = [f for f in folder.glob("*/settings.json") if (f.parent / "metrics.jsonl").exists()]
+  files = [folder / "settings.json", *folder.glob("*/settings.json")]
+  files = [file for file in files if file.exists() and (file.parent / journal.NAME).exists()]
   if not files:
     raise UsageError(f"{folder} has no runs: name a folder whose folders hold settings.json.")
-  runs = sorted(map(_read_run, files), key=lambda run: (run.setting, run.seed))
+  runs = sorted(itertools.chain(*map(_read, files)), key=lambda run: (run.setting, run.seed))
   for run, following in itertools.pairwise(runs):
     if (run.setting, run.seed) == (following.setting, following.seed):
       raise UsageError(f"{folder} has seed {run.seed} of {run.setting} twice.")

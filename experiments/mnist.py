@@ -120,6 +120,7 @@ EXPERIMENT = Experiment(
   published=lambda settings: PUBLISHED.get(settings.method, {}),
   thresholds=(0.85, 0.95),
   factors=("weight_decay",),
+  same_split=True,
 )
 
 if __name__ == "__main__":

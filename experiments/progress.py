@@ -1,36 +1,13 @@
-"""Long work shows where it is, and can be stopped."""
+"""Long work shows where it is."""
 
-import contextlib
-import signal
+import collections
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
-
-@contextlib.contextmanager
-def stop_requests() -> Iterator[list[int]]:
-  """Collects SIGINT and SIGTERM while the block runs; a second one interrupts at once."""
-  caught: list[int] = []
-
-  def handle(number, frame):
-    del frame
-    if caught:
-      raise KeyboardInterrupt
-    caught.append(number)
-    print("\nstopping soon; once more stops at once", file=sys.stderr)
-
-  try:
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-  except ValueError:  # not the main thread: whoever runs that one decides
-    before = {}
-  try:
-    yield caught
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)
+from experiments.loop import Active
 
 
 class Progress:
@@ -48,9 +25,15 @@ class Progress:
       bar_format="{n_fmt}/{total_fmt} |{bar}| {rate_fmt}, {remaining} left{postfix}",
     )
     self._steps = steps
+
+  def begin(self, active: Sequence[Active]) -> None:
+    """Starts the clock, where the run is by now."""
+    self._first = self._bar.initial = self._bar.n = active[0].step
+    self._bar.unpause()
     self._begun = self._last_line = time.monotonic()
 
-  def update(self, record: dict[str, Any]) -> None:
+  def update(self, seen: Sequence[Active]) -> None:
+    record = seen[0].records[-1]
     step = record["step"]
     text = f"loss {_show(record['train_loss'])}/{_show(record['val_loss'])}"
     if "val_accuracy" in record:
@@ -61,7 +44,7 @@ class Progress:
       return
     now = time.monotonic()
     if now - self._last_line >= self.SECONDS_BETWEEN_LINES:
-      rate = step / (now - self._begun)
+      rate = (step - self._first) / (now - self._begun)
       left = (self._steps - step) / rate
       print(
         f"step {step:,} of {self._steps:,}: {text}; {rate:.1f} steps/s, {left:.0f} s left",
@@ -70,6 +53,60 @@ class Progress:
       self._last_line = now
 
   def __enter__(self) -> "Progress":
+    return self
+
+  def __exit__(self, *_) -> None:
+    self._bar.close()
+
+
+class SweepProgress:
+  """One bar of all members' steps on a terminal, with how many are where; elsewhere nothing.
+
+  Args:
+    steps: of all members, if none ends early.
+    goal: of validation accuracy; a member that is there is held.
+  """
+
+  def __init__(self, steps: int, goal: float | None):
+    self._goal = goal
+    self._at: dict[int, int] = {}
+    self._states: dict[int, str] = {}
+    self._bar = tqdm(
+      total=steps,
+      unit=" member-steps",
+      unit_scale=True,
+      disable=not sys.stderr.isatty(),
+      dynamic_ncols=True,
+      bar_format="{percentage:3.0f}% |{bar}| {rate_fmt}, {remaining} left{postfix}",
+    )
+
+  def begin(self, active: Sequence[Active]) -> None:
+    for member in active:
+      self._at[member.label["member"]] = member.step
+      self._bar.total -= member.step
+    self._bar.unpause()
+
+  def update(self, seen: Sequence[Active]) -> None:
+    for member in seen:
+      name = member.label["member"]
+      self._bar.update(member.step - self._at.get(name, 0))
+      self._at[name] = member.step
+      self._states[name] = self._state(member)
+      if member.ended:
+        self._bar.total -= member.budget - member.step
+    states = collections.Counter(self._states.values())
+    texts = [f"{states[state]} {state}" for state in ("held", "running", "failed", "not held")]
+    self._bar.set_postfix_str(", ".join(texts), refresh=False)
+
+  def _state(self, member: Active) -> str:
+    if member.ended == "diverged":
+      return "failed"
+    accuracy = member.records[-1].get("val_accuracy")
+    if self._goal is not None and accuracy is not None and accuracy >= self._goal:
+      return "held"
+    return "not held" if member.ended else "running"
+
+  def __enter__(self) -> "SweepProgress":
     return self
 
   def __exit__(self, *_) -> None:

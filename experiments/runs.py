@@ -1,15 +1,13 @@
-"""A run's folder, log, progress and end.
+"""A run's settings, its folder and its end.
 
-The folder holds `settings.json`, `environment.json`, `metrics.jsonl` (one line for
-each evaluation, flushed), and at the end `summary.json`, `parameters.npz` and the
-pictures. Nothing that was in a folder before is ever overwritten.
+The folder holds `settings.json`, `environment.json`, `metrics.jsonl` (a line for each
+evaluation), while it runs its checkpoints, and at the end `summary.json`,
+`parameters.npz` and the pictures. None of them is ever overwritten, but by the same run
+when it is gone on with.
 """
 
-import contextlib
 import dataclasses
 import json
-import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,15 +15,12 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 
-from experiments import cli, figures, summary
+from experiments import checkpoints, cli, figures, journal, summary
 from experiments.cli import UsageError
 from experiments.environment import environment
-from experiments.files import could_not_write, new_file, write_json
-from experiments.progress import Progress, stop_requests
-from experiments.training import Evaluations, Split, Train, count, steps_per_epoch
+from experiments.files import new_file, write_json
+from experiments.loop import Loop, Outcome, Program, Rules, Watcher
 
-CHUNK_STEPS = 100  # at most, between two looks at the metrics
-CHUNK_SECONDS = 2.0  # if an evaluation does not take longer
 LARGEST_INTERVAL = 1_000  # steps from one evaluation to the next, for Ctrl-C waits so long
 
 
@@ -43,6 +38,13 @@ class RunSettings:
   """epochs between two evaluations"""
   out: Annotated[Path | None, cli.optional("PATH", "a new one under runs/")] = None
   """a folder for the results"""
+  resume: bool = False
+  """go on with the run in --out where it was stopped; if there is none, begin it"""
+  checkpoint_every: float = 30.0
+  """seconds from one checkpoint to the next: what a kill costs at most; 0 is every chunk"""
+
+
+WHERE = ("out", "data", "resume", "checkpoint_every")  # settings that do not make another run
 
 
 def check(settings: RunSettings) -> None:
@@ -55,23 +57,17 @@ def check(settings: RunSettings) -> None:
     raise UsageError(f"--stop-when-held must be at least 0; got {settings.stop_when_held}.")
   if settings.eval_every is None or not 1 <= settings.eval_every < 2**31:
     raise UsageError(f"--eval-every must be from 1 to 2**31 - 1; got {settings.eval_every}.")
+  check_where(settings)
 
 
-def _rounded(value: float) -> float:
-  """Seven digits, which is all that a float32 has."""
-  return float(f"{value:.7g}") if isinstance(value, float) else value
-
-
-def _records(table: Evaluations, rows: int, seconds: float) -> list[dict[str, Any]]:
-  """The first rows as plain numbers; what is not finite is None, as JSON has it."""
-  names = ["step", *(name for name in table if name != "step")]
-  columns = {name: np.asarray(table[name])[:rows] for name in names}
-  records = []
-  for i in range(rows):
-    row = {name: column[i].item() for name, column in columns.items()}
-    row = {n: _rounded(v) if math.isfinite(v) else None for n, v in row.items()}
-    records.append({**row, "seconds": round(seconds, 3)})
-  return records
+def check_where(settings: Any) -> None:
+  """Raises a `UsageError` for what concerns the folder alone."""
+  if not 0 <= settings.checkpoint_every < float("inf"):
+    raise UsageError(
+      f"--checkpoint-every must be finite and at least 0; got {settings.checkpoint_every}."
+    )
+  if settings.resume and settings.out is None:
+    raise UsageError("--resume needs the --out of the run to go on with.")
 
 
 def parameters(params: Any) -> dict[str, Any]:
@@ -94,125 +90,80 @@ def check_interval(settings: RunSettings, epoch: int) -> None:
     )
 
 
-class Log:
-  """`metrics.jsonl`, append-only: whole lines, flushed."""
-
-  def __init__(self, path: Path):
-    self._path = path
-
-  def __enter__(self) -> "Log":
-    self._file = self._path.open("x")
-    return self
-
-  def __exit__(self, *_) -> None:
-    with contextlib.suppress(OSError):  # all was flushed; a failing disk has said so
-      self._file.close()
-
-  def append(self, records: Sequence[dict[str, Any]]) -> None:
-    try:
-      self._file.writelines(json.dumps(record) + "\n" for record in records)
-      self._file.flush()
-    except OSError as error:
-      raise could_not_write(self._path, error) from None
+def ended(folder: Path) -> dict[str, Any] | None:
+  """The summary of a run that came to its end; None if it did not, or was stopped."""
+  file = folder / "summary.json"
+  result = json.loads(file.read_text()) if file.exists() else {"interrupted": True}
+  return None if result["interrupted"] else result
 
 
-def _piece(left: int, interval: int, epoch: int, room: int) -> tuple[int, int, int]:
-  """The next chunk of the steps that are left, as (evaluations, epochs, epoch_steps).
+def write_environment(folder: Path, origin: Mapping[str, Any]) -> None:
+  """Writes what runs, on what and on which data; a run gone on with keeps each part's.
 
-  >>> [_piece(left, interval=10, epoch=5, room=2) for left in (37, 17, 7, 2)]
-  [(2, 2, 5), (1, 2, 5), (1, 1, 5), (1, 1, 2)]
+  Raises:
+    UsageError: if the run in the folder was on other data.
   """
-  if left >= interval:
-    return min(room, left // interval), interval // epoch, epoch
-  if left >= epoch:
-    return 1, left // epoch, epoch
-  return 1, 1, left
+  file = folder / "environment.json"
+  here = environment()
+  if not file.exists():
+    write_json(file, here | ({"data": dict(origin)} if origin else {}))
+    return
+  before = json.loads(file.read_text())
+  if before.get("data", {}) != json.loads(json.dumps(dict(origin))):
+    raise UsageError(f"the run in {folder} is on other data: see its environment.json.")
+  write_json(file, before | {"resumed": [*before.get("resumed", []), here]})
 
 
-def execute(
-  *,
-  train: Train,
-  split: Split,
-  numbers: dict[str, Any],
-  key: jax.Array,
-  settings: RunSettings,
-  batch_size: int,
-  folder: Path,
-  thresholds: Sequence[float] = (),
-  data: Mapping[str, Any] | None = None,
+def train(programs: Sequence[Program], folder: Path, rules: Rules, watcher: Watcher) -> Outcome:
+  """Trains, from where the folder's last checkpoint is.
+
+  Raises:
+    OSError: naming the file that could not be written.
+    KeyboardInterrupt: at the second signal, with what there is.
+  """
+  try:
+    return Loop(programs, folder, rules, watcher).run()
+  except KeyboardInterrupt:
+    raise KeyboardInterrupt(
+      f"stopped at once; what there is is in {folder}, and --resume goes on from it"
+    ) from None
+
+
+def finish(
+  folder: Path, settings: RunSettings, outcome: Outcome, thresholds: Sequence[float]
 ) -> dict[str, Any]:
-  """Trains, logs and writes the end of a run.
-
-  The first Ctrl-C ends the run as its budget would, at the next look at the metrics.
+  """Writes the end of a run, from its log.
 
   Args:
-    train: the training functions.
-    split: the data.
-    numbers: the hyperparameters.
-    key: of the run.
+    folder: of the run.
     settings: resolved.
-    batch_size: examples a step.
-    folder: claimed by `new_folder`.
+    outcome: of its loop.
     thresholds: of validation accuracy, the goal first.
-    data: where the data comes from, for `environment.json`.
 
   Returns:
     The summary, as in `summary.json`.
 
   Raises:
     OSError: naming the file that could not be written.
-    KeyboardInterrupt: at the second Ctrl-C; the log is there.
   """
-  assert settings.steps is not None
-  assert settings.eval_every is not None
-  write_json(folder / "environment.json", environment() | ({"data": dict(data)} if data else {}))
-  epoch = steps_per_epoch(count(split.train), batch_size)
-  interval = settings.eval_every * epoch
-  room = max(1, min(CHUNK_STEPS, settings.steps) // interval)
-  if settings.stop_when_held is not None:
-    room = 1  # look at every evaluation
-  records: list[dict[str, Any]] = []
-  done, held = 0, False
-
-  with stop_requests() as stops, Log(folder / "metrics.jsonl") as log:
-    begun = time.monotonic()
-    state = jax.jit(train.start)(key, numbers)
-    chunk = jax.jit(train.run, static_argnames="room", donate_argnums=0)
-    chunk = chunk.lower(state, split, numbers, 1, 1, 1, room=room).compile()
-    compile_seconds = time.monotonic() - begun
-
-    begun = time.monotonic()
-    with Progress(settings.steps) as progress:
-      fits = 1  # evaluations in a chunk
-      while done < settings.steps and not held and not stops:
-        piece = _piece(settings.steps - done, interval, epoch, fits)
-        state, table = chunk(state, split, numbers, *piece)
-        new = _records(jax.device_get(table), piece[0], time.monotonic() - begun)
-        log.append(new)
-        records += new
-        done = records[-1]["step"]
-        progress.update(records[-1])
-        pace = (time.monotonic() - begun) / len(records)
-        fits = max(1, min(room, int(CHUNK_SECONDS / pace)))
-        if settings.stop_when_held is not None:
-          steps_held = summary.held_steps(records, thresholds[0])
-          held = steps_held is not None and steps_held >= settings.stop_when_held
-    seconds = time.monotonic() - begun
-
-    full_budget = done == settings.steps and not held
-    result = {
-      **summary.summarise(records, full_budget=full_budget, thresholds=thresholds),
-      "steps": done,
-      "seconds": round(seconds, 3),
-      "compile_seconds": round(compile_seconds, 3),
-      "steps_per_second": round(done / seconds, 2) if done else None,
-      "interrupted": bool(stops),
-    }
-    write_json(folder / "summary.json", result)
-    with new_file(folder / "parameters.npz") as part, part.open("wb") as file:
-      np.savez(file, **parameters(state.params))
-    if records:
-      for name, figure in figures.of_run(records, thresholds).items():
-        with new_file(folder / name) as part:
-          figure.savefig(part, format="png", dpi=120)
+  records = journal.read_log(folder / journal.NAME)
+  steps = records[-1]["step"] if records else 0
+  result = {
+    **summary.summarise(records, full_budget=steps == settings.steps, thresholds=thresholds),
+    "diverged_step": summary.diverged_step(records),
+    "steps": steps,
+    "seconds": round(outcome.seconds, 3),
+    "compile_seconds": round(outcome.compile_seconds, 3),
+    "steps_per_second": round(steps / outcome.seconds, 2) if steps else None,
+    "interrupted": outcome.stopped,
+  }
+  with new_file(folder / "parameters.npz") as part, part.open("wb") as file:
+    np.savez(file, **parameters(outcome.population.state.params))
+  if records:
+    for name, figure in figures.of_run(records, thresholds).items():
+      with new_file(folder / name) as part:
+        figure.savefig(part, format="png", dpi=120)
+  write_json(folder / "summary.json", result)  # the last: with it, the run has ended
+  if not outcome.stopped:
+    checkpoints.delete(folder)
   return result

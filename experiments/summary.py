@@ -69,6 +69,11 @@ def dips(records: Sequence[Record], threshold: float) -> int | None:
   return sum(r["step"] > first and not _reaches(r, "val_accuracy", threshold) for r in records)
 
 
+def diverged_step(records: Sequence[Record]) -> int | None:
+  """The first step at which the training loss was not finite."""
+  return next((r["step"] for r in records if r.get("train_loss", 0.0) is None), None)
+
+
 def _crossings(
   records: Sequence[Record], full_budget: bool, thresholds: Sequence[float]
 ) -> dict[str, int | None]:

@@ -56,13 +56,14 @@ class Train(NamedTuple):
 
   Attributes:
     start: (key, hyperparameters) -> state.
-    run: (state, split, hyperparameters, evaluations, epochs, epoch_steps, *, room) ->
-      (state, table). It makes `evaluations` times `epochs` epochs of `epoch_steps`
-      steps, and evaluates after each `epochs`. All three may be traced, so that one
-      program serves a run's ragged end too; `room` is static, at least
-      `evaluations`, and the length of the table's columns: "step"; of each score the
+    run: (state, split, hyperparameters, evaluations, epochs, epoch_steps, *, room,
+      batch_sharding=None) -> (state, table). It makes `evaluations` times `epochs`
+      epochs of `epoch_steps` steps, and evaluates after each `epochs`. All three may be
+      traced, so that one program serves a run's ragged end too; `room` is static, at
+      least `evaluations`, and the length of the table's columns: "step"; of each score the
       mean "train_..." over the examples since the last evaluation, each batch before
       its own update; and the mean "val_..." over the whole held-out part.
+      `batch_sharding` divides a batch's examples among devices.
   """
 
   start: Callable[[jax.Array, Hyperparameters], TrainState]
@@ -141,7 +142,17 @@ def make_train(
     opt_state = make_optimizer(hyperparameters).init(params)
     return TrainState(params, opt_state, key, jnp.zeros([], jnp.int32))
 
-  def run(state, split, hyperparameters, evaluations, epochs, epoch_steps, *, room):
+  def run(
+    state,
+    split,
+    hyperparameters,
+    evaluations,
+    epochs,
+    epoch_steps,
+    *,
+    room,
+    batch_sharding=None,
+  ):
     optimizer = make_optimizer(hyperparameters)
     examples = count(split.train)
     batches = steps_per_epoch(examples, batch_size)
@@ -163,6 +174,8 @@ def make_train(
           jax.lax.dynamic_slice_in_dim(a, j * batch_size, batch_size) for a in (order, weights)
         )
         rows = jax.tree.map(lambda r: r[index], split.train)
+        if batch_sharding is not None:
+          rows = jax.lax.with_sharding_constraint(rows, batch_sharding)
         (_, batch), grads = jax.value_and_grad(objective, has_aux=True)(params, rows, w)
         seen = w.sum()
         metrics = {f"train_{name}": total / seen for name, total in batch.items()}

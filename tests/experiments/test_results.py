@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import logs, report, summary
+from experiments import journal, logs, report, summary
 from experiments.wording import digits
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def test_five_seeds_of_each():
 def test_a_committed_run(folder):
   """To its end, by a commit without changes, and its summary is what the log says."""
   values = {"experiment": "modular", **json.loads((folder / "settings.json").read_text())}
-  records = logs.read_log(folder / "metrics.jsonl")
+  records = journal.read_log(folder / "metrics.jsonl")
   assert records[-1]["step"] == values["steps"]
   assert np.unique(np.diff([record["step"] for record in records])).size == 1
   stored = json.loads((folder / "summary.json").read_text())

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import files, methods, modular
+from experiments import checkpoints, files, methods, modular
+from experiments.loop import Active
 from experiments.progress import Progress
 
 SMALL = ["--p", "7", "--batch-size", "8"]
@@ -29,7 +30,7 @@ def test_smoke(method, operation, tmp_path, capsys):
   out = tmp_path / "run"
   arguments = ["--method", method, "--operation", operation, "--steps", "11", "--out", str(out)]
   assert modular.EXPERIMENT.main([*SMALL, *arguments]) == 0
-  assert {path.name for path in out.iterdir()} == set(files.FILES)
+  assert {path.name for path in out.iterdir()} == {*files.FILES, files.LOCK}
 
   settings = json.loads((out / "settings.json").read_text())
   assert (settings["method"], settings["operation"]) == (method, operation)
@@ -142,7 +143,7 @@ def test_a_disk_full_from_the_start_leaves_nothing(tmp_path, monkeypatch, capsys
   out = tmp_path / "run"
   assert modular.EXPERIMENT.main([*SMALL, "--steps", "3", "--out", str(out)]) == 1
   assert "could not write: No space left on device" in capsys.readouterr().err
-  assert list(out.iterdir()) == []
+  assert [path.name for path in out.iterdir()] == [files.LOCK]
 
 
 def test_other_files_in_the_folder_are_left_alone(tmp_path):
@@ -202,7 +203,7 @@ def test_a_stop_keeps_what_there_is_and_says_where(number, tmp_path):
   assert result["interrupted"]
   assert result["steps"] == records[-1]["step"] < 1_000_000
   assert f"stopped at step {result['steps']:,}" in text
-  assert {path.name for path in out.iterdir()} == set(files.FILES)
+  assert {path.name for path in out.iterdir()} == {*files.FILES, files.LOCK, checkpoints.NAME}
 
 
 def test_a_full_disk_is_one_line_and_leaves_whole_files(tmp_path):
@@ -238,8 +239,9 @@ def test_progress_elsewhere_than_on_a_terminal(capsys, monkeypatch):
   monkeypatch.setattr(Progress, "SECONDS_BETWEEN_LINES", 0.0)
   record = {"train_loss": 0.5, "val_loss": None, "train_accuracy": 0.991, "val_accuracy": 0.5}
   with Progress(100) as progress:
+    progress.begin([Active(0, {}, 100)])
     for step in (50, 100):
-      progress.update({"step": step, **record})
+      progress.update([Active(0, {}, 100, [{"step": step, **record}])])
   first = capsys.readouterr().err.splitlines()[0]
   assert first.startswith("step 50 of 100: loss 0.5/nan, acc 99.1%/50.0%; ")
   assert first.endswith(" s left")

@@ -1,0 +1,347 @@
+"""The host's side of training: what is logged, when a member ends, what survives a kill.
+
+A run is a population of one member, a sweep one of many; both go through here. On the
+device a chunk of evaluations passes; then its rows are logged, members that have ended
+leave their places to waiting ones, and now and then all is kept in a checkpoint.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from jax.sharding import Mesh
+
+from experiments import hosts, journal, summary
+from experiments.checkpoints import Checkpoints
+from experiments.journal import Journal
+from experiments.population import Population, Start, populate
+from experiments.signals import stop_requests
+from experiments.summary import Record
+from experiments.training import Evaluations, Train
+
+CHUNK_STEPS = 100  # at most, between two looks at the metrics
+CHUNK_SECONDS = 2.0  # if an evaluation does not take longer
+
+
+class Member(NamedTuple):
+  """One run.
+
+  Attributes:
+    label: stands in each of its lines in the log.
+    start: makes what it begins with, when it gets its place.
+  """
+
+  label: dict[str, Any]
+  start: Callable[[], Start]
+
+
+@dataclasses.dataclass
+class Active:
+  """A member in its place, or one that is about to leave it.
+
+  Attributes:
+    index: among its program's members.
+    label: of its lines in the log.
+    budget: its steps.
+    records: its log so far.
+    ended: why, if it has.
+  """
+
+  index: int
+  label: dict[str, Any]
+  budget: int
+  records: list[Record] = dataclasses.field(default_factory=list)
+  ended: str | None = None
+
+  @property
+  def step(self) -> int:
+    return self.records[-1]["step"] if self.records else 0
+
+
+class Program(NamedTuple):
+  """Members that share one compiled program.
+
+  Attributes:
+    train: the training functions.
+    members: in the order in which they get places.
+    steps: the budget of each.
+    epoch: steps in an epoch.
+    interval: steps from one evaluation to the next, a multiple of an epoch.
+    width: places side by side.
+    chunk: evaluations at a time. None leaves it to the clock, which is for one place only:
+      where there are more, members begin at the ends of chunks, and a ring's slot then
+      would not be the same in each run.
+    mesh: the devices, as `Population` takes it.
+    same_split: whether all members have the same data.
+  """
+
+  train: Train
+  members: Sequence[Member]
+  steps: int
+  epoch: int
+  interval: int
+  width: int = 1
+  chunk: int | None = None
+  mesh: Mesh | None = None
+  same_split: bool = False
+
+  @property
+  def room(self) -> int:
+    """Evaluations in a chunk, at most. Not of the budget: programs of all lengths are one."""
+    return max(1, CHUNK_STEPS // self.interval)
+
+  def active(self, index: int) -> Active:
+    """A member at its beginning."""
+    return Active(index, self.members[index].label, self.steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+  """When a member ends before its budget, and how often all is kept.
+
+  Attributes:
+    goal: a validation accuracy.
+    stop_when_held: a member ends once it has held the goal for so many steps.
+    checkpoint_every: seconds from one checkpoint to the next, at least.
+  """
+
+  goal: float | None = None
+  stop_when_held: int | None = None
+  checkpoint_every: float = 30.0
+
+  def ending(self, records: Sequence[Record], steps: int) -> str | None:
+    """Why a log ends with its last record: "budget", "held" or "diverged"; None if it does not."""
+    if summary.diverged_step(records[-1:]) is not None:
+      return "diverged"
+    if records[-1]["step"] >= steps:
+      return "budget"
+    if self.stop_when_held is not None and self.goal is not None:
+      held = summary.held_steps(records, self.goal)
+      return "held" if held is not None and held >= self.stop_when_held else None
+    return None
+
+
+class Watcher(Protocol):
+  """Shows the user where the work is."""
+
+  def begin(self, active: Sequence[Active]) -> None:
+    """Is told of the members in their places before a program's first chunk."""
+
+  def update(self, seen: Sequence[Active]) -> None:
+    """Is told after each chunk of the members that were trained in it."""
+
+
+class Position(NamedTuple):
+  """Where a loop is, as a checkpoint keeps it beside the arrays.
+
+  Attributes:
+    program: which.
+    places: the member in each place, or None.
+    waiting: the first member that has not had a place.
+    log: bytes.
+    seconds: of training so far.
+    compile_seconds: likewise.
+  """
+
+  program: int = 0
+  places: Sequence[int | None] = ()
+  waiting: int = 0
+  log: int = 0
+  seconds: float = 0.0
+  compile_seconds: float = 0.0
+
+
+class Outcome(NamedTuple):
+  """What a loop leaves beside its log.
+
+  Attributes:
+    seconds: of training.
+    compile_seconds: of compilation.
+    stopped: whether a signal ended it.
+    population: the last one.
+  """
+
+  seconds: float
+  compile_seconds: float
+  stopped: bool
+  population: Population
+
+
+def pieces(left: int, epoch: int) -> Iterator[tuple[int, int, int]]:
+  """The end of a budget that is no whole evaluation, as (evaluations, epochs, epoch_steps).
+
+  >>> list(pieces(17, epoch=5)), list(pieces(2, epoch=5))
+  ([(1, 3, 5), (1, 1, 2)], [(1, 1, 2)])
+  """
+  if left >= epoch:
+    yield 1, left // epoch, epoch
+  if left % epoch:
+    yield 1, 1, left % epoch
+
+
+def _rounded(value: float) -> float:
+  """Seven digits, which is all that a float32 has."""
+  return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def _records(table: Evaluations, rows: int) -> list[Record]:
+  """The first rows as plain numbers, the step first; what is not finite is None, as JSON has it."""
+  names = ["step", *(name for name in table if name != "step")]
+  plain = ({name: table[name][i].item() for name in names} for i in range(rows))
+  return [{n: _rounded(v) if math.isfinite(v) else None for n, v in row.items()} for row in plain]
+
+
+class Loop:
+  """Trains programs one after another, from where their folder's last checkpoint has them.
+
+  Args:
+    programs: what to train, at least one.
+    folder: of the run, with its log and checkpoints.
+    rules: when members end.
+    watcher: is told after each chunk.
+  """
+
+  def __init__(self, programs: Sequence[Program], folder: Path, rules: Rules, watcher: Watcher):
+    self._programs, self._folder = programs, folder
+    self._rules, self._watcher = rules, watcher
+    self._seconds = self._compile_seconds = 0.0
+
+  def run(self) -> Outcome:
+    """Trains until all members have ended, or a signal comes.
+
+    Raises:
+      OSError: naming the file that could not be written.
+      KeyboardInterrupt: at the second signal; the log is there, and the last checkpoint.
+    """
+    with stop_requests() as self._stops, Checkpoints(self._folder) as self._checkpoints:
+      position, population = self._resumed()
+      self._seconds = position.seconds
+      self._saved = time.monotonic()
+      with Journal(self._folder, position.log) as self._journal:
+        done = self._train(position, population)
+        for number in range(position.program + 1, len(self._programs)):
+          if not done:
+            break
+          del population  # before there is another one
+          position, population = self._opened(Position(number))
+          done = self._train(position, population)
+      return Outcome(self._seconds, self._compile_seconds, not done, population)
+
+  def _resumed(self) -> tuple[Position, Population]:
+    """The newest checkpoint that fits what is on the disk; else the beginning."""
+    log = self._folder / journal.NAME
+    size = log.stat().st_size if log.exists() else 0
+    for number, saved in self._checkpoints.positions():
+      position = Position(**saved)
+      if position.log <= size and position.program < len(self._programs):
+        position, population = self._opened(position)
+        if (state := self._checkpoints.arrays(number, population.state)) is not None:
+          population.state = state
+          return position, population
+      self._checkpoints.forget(number)
+    return self._opened(Position())
+
+  def _opened(self, position: Position) -> tuple[Position, Population]:
+    """A program with its members in their places, at their beginnings."""
+    program = self._programs[position.program]
+    if not position.places:
+      first = min(program.width, len(program.members))
+      places = [*range(first), *[None] * (program.width - first)]
+      position = position._replace(places=places, waiting=first)
+    starts = [program.members[index or 0].start() for index in position.places]
+    begun = time.monotonic()
+    population = populate(
+      program.train,
+      starts,
+      room=program.room,
+      mesh=program.mesh,
+      same_split=program.same_split,
+    )
+    self._compile_seconds += time.monotonic() - begun
+    return position, population
+
+  def _train(self, position: Position, population: Population) -> bool:
+    """Trains a program's members; False if a signal stopped it before their end."""
+    program, waiting = self._programs[position.program], position.waiting
+    places, chunk, stopped = self._active(position), program.chunk or 1, False
+    self._watcher.begin([active for active in places if active])
+    while any(places) and not (stopped := hosts.any_of(bool(self._stops))):
+      begun = time.monotonic()
+      tables = self._advanced(program, population, places, chunk)
+      if program.chunk is None:
+        pace = (time.monotonic() - begun) / len(tables[0])
+        chunk = max(1, min(population.room, int(CHUNK_SECONDS / pace)))
+      self._log(places, tables, self._seconds + time.monotonic() - begun)
+      for place, active in enumerate(places):
+        if active and active.ended:
+          places[place] = None
+          if waiting < len(program.members):
+            population.put(place, program.members[waiting].start())
+            places[place], waiting = program.active(waiting), waiting + 1
+      self._seconds += time.monotonic() - begun
+      position = position._replace(places=[a and a.index for a in places], waiting=waiting)
+      if hosts.agreed(time.monotonic() - self._saved >= self._rules.checkpoint_every):
+        self._keep(position, population)
+    if stopped:
+      self._keep(position, population)
+      self._checkpoints.wait()
+    return not stopped
+
+  def _active(self, position: Position) -> list[Active | None]:
+    """The members in their places, with what the log has of them."""
+    program = self._programs[position.program]
+    places = [None if index is None else program.active(index) for index in position.places]
+    records = journal.read_log(self._folder / journal.NAME) if position.log else []
+    for active in filter(None, places):
+      label = active.label.items()
+      active.records = [record for record in records if label <= record.items()]
+    return places
+
+  def _advanced(
+    self, program: Program, population: Population, places: Sequence[Active | None], chunk: int
+  ) -> list[list[Record]]:
+    """The records of each place after so many evaluations; or those of the ends of budgets."""
+    left = [None if active is None else active.budget - active.step for active in places]
+    whole = min(steps for steps in left if steps is not None) // program.interval
+    if whole:
+      piece = min(chunk, whole), program.interval // program.epoch, program.epoch
+      return [_records(table, piece[0]) for table in population.advance(*piece)]
+    tables: list[list[Record]] = [[] for _ in places]
+    for place, steps in enumerate(left):
+      if steps is not None and steps < program.interval:
+        alone = population.alone(place)
+        ends = (alone.advance(*piece)[0] for piece in pieces(steps, program.epoch))
+        tables[place] = [record for table in ends for record in _records(table, 1)]
+    return tables
+
+  def _log(
+    self,
+    places: Sequence[Active | None],
+    tables: Sequence[Sequence[Record]],
+    seconds: float,
+  ) -> None:
+    """Appends what each member has done, to its end and not beyond."""
+    lines, seen = [], [active for active in places if active]
+    for active, table in zip(places, tables, strict=True):
+      if active is None:
+        continue
+      for record in table:
+        active.records.append(record)
+        lines.append({**active.label, **record, "seconds": round(seconds, 3)})
+        active.ended = self._rules.ending(active.records, active.budget)
+        if active.ended:
+          break
+    self._journal.append(lines)
+    self._watcher.update(seen)
+
+  def _keep(self, position: Position, population: Population) -> None:
+    now = position._replace(
+      log=self._journal.kept(),
+      seconds=round(self._seconds, 3),
+      compile_seconds=round(self._compile_seconds, 3),
+    )
+    self._checkpoints.save(population.state, now._asdict())
+    self._saved = time.monotonic()
