@@ -13,16 +13,20 @@ demo: $(VENV)/experiments  ## set up, then grok modular multiplication with Grok
 test: $(VENV)/dev  ## set up, then run all tests
 	$(RUN) -m pytest -n 2
 
-# The contract on the floor: a case of each kind, for what may differ there is the libraries.
-FLOOR_CASES := [multiscale] or [ma] or [fir] or [iir_first] or [gate_in_gate] or [compression_not_bias] or [grokfast_adam]
+# The floor differs in its libraries alone. So what rests on them: the contract with some kinds of
+# cases, numbers, compiled programs, Optax's suite, runs and command lines; not what filters prove.
+FLOOR_CASES := multiscale] or ma] or fir] or iir_first] or gate_in_gate] or compression_not_bias] or grokfast_adam]
+FLOOR_RUNS := test_smoke test_it_stops_when_held test_bad_input_is_one_line_and_exit_code_2 \
+	test_progress_elsewhere_than_on_a_terminal
+FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcard tests/test_*.py)) \
+	tests/contract $(FLOOR_RUNS:%=tests/experiments/test_runs.py::%) \
+	tests/experiments/test_real_data_runs.py::test_smoke
 
 test-slow: $(VENV)/dev  ## set up, then run the tests that take minutes
 	$(RUN) -m pytest -n 2 -m slow
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
-	$(VENV)-floor/bin/python -m pytest -n 2 tests/test_*.py tests/contract tests/experiments/test_runs.py \
-		tests/experiments/test_real_data_runs.py::test_smoke \
-		-k "not contract or $(FLOOR_CASES)"
+	$(VENV)-floor/bin/python -m pytest -n 2 $(FLOOR) -k "not contract or $(FLOOR_CASES)"
 
 lint: $(VENV)/dev  ## format, lint and type check
 	$(RUN) -m ruff format --check .

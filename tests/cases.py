@@ -1,4 +1,4 @@
-"""One table of all transformations: a case added here is tested everywhere.
+"""One table of all transformations: a case added here is tested everywhere, its kind in wrappers.
 
 Each case is a function and its arguments, so that a test may build it under a tracer,
 with its arguments injected or in float64.
@@ -173,3 +173,11 @@ OPTIMIZERS: dict[str, Case] = {
   ),
 }
 CASES |= {name: case._replace(bears_none=False) for name, case in OPTIMIZERS.items()}
+
+# One for each form of state, mask, metrics and chain: the others differ from these in what they
+# compute, which a wrapper, a trainer, a mesh or a disk does not see.
+KINDS = (
+  "ema", "multiscale", "ma", "fir", "iir_first", "penalty_not_bias", "compression_growing",
+  "compression_not_bias", "gate_latched_ramp", "gate_in_gate", "grokfast_adam",
+  "grokfast_delayed_compression_adamw",
+)  # fmt: skip

@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.signal
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import grokfax
 from tests.helpers import butterworth, filtered, run, scanned
@@ -26,20 +24,21 @@ def test_ma_does_not_drift():
   assert np.all(error <= 1e-5 * np.abs(windows).mean(-1))
 
 
-@settings(max_examples=20)
-@given(bad_step=st.integers(0, 25), window_size=st.integers(1, 8))
-def test_a_nan_is_gone_two_windows_later(bad_step, window_size):
-  g = np.random.default_rng(bad_step).normal(size=(60, 3)).astype(np.float32)
-  bad = g.copy()
-  bad[bad_step, 0] = np.nan
-  bad[bad_step, 1] = np.inf
-  tx = grokfax.grokfast_ma(window_size)
-  clean, _ = scanned(tx, jnp.asarray(g))
-  ours, states = scanned(tx, jnp.asarray(bad))
-  gone = bad_step + 2 * window_size
-  assert all(np.isfinite(leaf[gone:]).all() for leaf in jax.tree.leaves(states))
-  np.testing.assert_allclose(ours[gone:], clean[gone:], rtol=1e-5, atol=1e-5)
-  np.testing.assert_array_equal(ours[:bad_step], clean[:bad_step])
+@pytest.mark.parametrize("window_size", [1, 2, 5, 8])
+def test_a_nan_is_gone_two_windows_later(window_size):
+  """Whatever the step that it comes in."""
+  g = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+  apply = jax.jit(lambda g: scanned(grokfax.grokfast_ma(window_size), g))
+  clean = np.asarray(apply(g)[0])
+  for bad_step in range(26):
+    bad = g.copy()
+    bad[bad_step, 0] = np.nan
+    bad[bad_step, 1] = np.inf
+    ours, states = jax.tree.map(np.asarray, apply(bad))
+    gone = bad_step + 2 * window_size
+    assert all(np.isfinite(leaf[gone:]).all() for leaf in jax.tree.leaves(states))
+    np.testing.assert_allclose(ours[gone:], clean[gone:], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(ours[:bad_step], clean[:bad_step])
 
 
 # Filters with a gain of 1 for a constant gradient, over time scales of 50 steps or less.
@@ -111,14 +110,15 @@ FILTERS_WITHOUT_GAIN = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 @pytest.mark.parametrize("accumulator", ["float16", "bfloat16", "float32", None])
 @pytest.mark.parametrize("make", FILTERS_WITHOUT_GAIN.values(), ids=FILTERS_WITHOUT_GAIN.keys())
-def test_what_is_added_to_is_the_gradient_itself(make, accumulator, dtype):
+def test_what_is_added_to_is_the_gradient_itself(make, accumulator):
   """With lamb = 0 nothing is lost, however narrow the accumulator."""
-  g = [jnp.asarray([1.2345678, 1e-9, 1e4], dtype)] * 2
-  updates, _ = run(make(accumulator_dtype=accumulator), g)
-  np.testing.assert_array_equal(np.stack(updates), np.stack(g))
+  dtypes = ("float16", "bfloat16", "float32")
+  g = {dtype: np.asarray([1.2345678, 1e-9, 1e4], dtype) for dtype in dtypes}
+  updates, _ = run(make(accumulator_dtype=accumulator), [jax.tree.map(jnp.asarray, g)] * 2)
+  for update in updates:
+    jax.tree.map(np.testing.assert_array_equal, update, g)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -176,17 +176,18 @@ def test_weakly_typed_parameters_compile_once():
     assert update._cache_size() == 1
 
 
-@settings(max_examples=10)
-@given(bad_step=st.integers(0, 15), size=st.integers(1, 8))
-def test_a_nan_leaves_a_fir_filter_with_the_window(bad_step, size):
-  g = np.random.default_rng(bad_step).normal(size=(30, 1)).astype(np.float32)
-  bad = g.copy()
-  bad[bad_step] = np.nan
-  tx = grokfax.grokfast_fir(np.linspace(1, 2, size))
-  ours, clean = filtered(tx, bad), filtered(tx, g)
-  since = np.arange(30) - bad_step
-  np.testing.assert_array_equal(np.isnan(ours[:, 0]), (since >= 0) & (since < size))
-  np.testing.assert_allclose(ours[bad_step + size :], clean[bad_step + size :], rtol=1e-5)
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_a_nan_leaves_a_fir_filter_with_the_window(size):
+  g = np.random.default_rng(0).normal(size=(30, 1)).astype(np.float32)
+  apply = jax.jit(lambda g: scanned(grokfax.grokfast_fir(np.linspace(1, 2, size)), g)[0])
+  clean = np.asarray(apply(g))
+  for bad_step in range(16):
+    bad = g.copy()
+    bad[bad_step] = np.nan
+    ours = np.asarray(apply(bad))
+    since = np.arange(30) - bad_step
+    np.testing.assert_array_equal(np.isnan(ours[:, 0]), (since >= 0) & (since < size))
+    np.testing.assert_allclose(ours[bad_step + size :], clean[bad_step + size :], rtol=1e-5)
 
 
 def test_butterworth_in_float32():

@@ -4,6 +4,8 @@ A start from the first gradient, or a warm-up, is linear but not time-invariant.
 as the case says (`settles`) it is over, and a filter is linear and time-invariant.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 import grokfax
 from tests.cases import FILTERS
-from tests.helpers import filtered, scanned, x64
+from tests.helpers import scanned, x64
 
 SEEDS = st.integers(0, 2**32 - 1)
 STEPS = 24
@@ -113,12 +115,16 @@ LINEAR_OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", LINEAR_OPTIMIZERS)
-def test_theorem_a1(case, name):
+# Each filter once, and each optimizer.
+PAIRS = [*((name, "nesterov") for name in FILTERS), ("ema_slow", "sgd"), ("ma", "momentum")]
+
+
+@pytest.mark.parametrize(("filter_", "optimizer"), PAIRS)
+def test_theorem_a1(filter_, optimizer):
   """Filtering the gradients is filtering the updates, for a linear optimizer (paper, A.1)."""
-  optimizer = LINEAR_OPTIMIZERS[name]
-  before = compiled(lambda: optax.chain(case.make(), optimizer()))
-  after = compiled(lambda: optax.chain(optimizer(), case.make()))
+  case, make = FILTERS[filter_], LINEAR_OPTIMIZERS[optimizer]
+  before = compiled(lambda: optax.chain(case.make(), make()))
+  after = compiled(lambda: optax.chain(make(), case.make()))
 
   @given(SEEDS)
   def check(seed):
@@ -137,15 +143,19 @@ def test_theorem_a1_does_not_hold_for_adam(name):
   assert np.abs(before - after).max() > 0.01
 
 
-@settings(max_examples=20)
-@given(SEEDS, st.integers(1, 12), st.floats(0, 5))
-def test_ma_is_a_fir_filter(seed, window_size, lamb):
+@pytest.mark.parametrize("window_size", [1, 2, 5, 12])
+def test_ma_is_a_fir_filter(window_size):
   """From the step on at which the window is full."""
-  g = stream(seed)
-  with x64():
-    ma = filtered(grokfax.grokfast_ma(window_size, lamb), g)
-    fir = filtered(grokfax.grokfast_fir(np.full(window_size, 1 / window_size), lamb), g)
-  assert_same(ma[window_size - 1 :], fir[window_size - 1 :])
+  taps = np.full(window_size, 1 / window_size)
+  ma = compiled(lambda lamb: grokfax.grokfast_ma(window_size, lamb))
+  fir = compiled(lambda lamb: grokfax.grokfast_fir(taps, lamb))
+
+  @given(SEEDS, st.floats(0, 5))
+  def check(seed, lamb):
+    g = stream(seed)
+    assert_same(ma(g, lamb)[window_size - 1 :], fir(g, lamb)[window_size - 1 :])
+
+  check()
 
 
 def _ema_as_iir(initial):
@@ -155,6 +165,7 @@ def _ema_as_iir(initial):
 EMA = compiled(grokfax.grokfast_ema)
 FIRST_STARTED_IIR = compiled(_ema_as_iir("first_gradient"))
 ZERO_STARTED_IIR = compiled(_ema_as_iir("zero"))
+MULTISCALE = compiled(grokfax.grokfast_multiscale)
 NESTEROV = compiled(lambda decay: optax.trace(decay, nesterov=True))
 
 
@@ -166,14 +177,11 @@ def test_ema_is_an_iir_filter(seed, alpha, lamb):
   assert_same(EMA(late, alpha, lamb), ZERO_STARTED_IIR(late, alpha, lamb))
 
 
-@settings(max_examples=10)
 @given(SEEDS, st.lists(st.floats(0, 0.99), min_size=1, max_size=4), st.floats(0, 5))
 def test_multiscale_is_the_sum_of_its_scales(seed, alphas, lamb):
   g, lambs = stream(seed), [lamb + j for j in range(len(alphas))]
-  with x64():
-    ours = filtered(grokfax.grokfast_multiscale(alphas, lambs), g)
   added = [EMA(g, a, b) - g for a, b in zip(alphas, lambs, strict=True)]
-  assert_same(ours, g + sum(added))
+  assert_same(MULTISCALE(g, alphas, lambs), g + sum(added))
 
 
 @given(SEEDS, st.floats(0, 0.99))
@@ -183,34 +191,64 @@ def test_nesterov_momentum_is_an_ema_with_its_gain_bound(seed, decay):
   assert_same(NESTEROV(g, decay), EMA(g, decay, decay / (1 - decay)))
 
 
-COEFFICIENTS = st.lists(st.floats(-2, 2), min_size=1, max_size=4)
-POLES = st.lists(st.floats(-0.9, 0.9), max_size=2)
-PAIRS = st.lists(st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 3.0)), max_size=1)
+# How many coefficients b has, and how many real poles and pairs of complex ones a has.
+SIZES = [(1, 0, 0), (4, 0, 0), (1, 2, 0), (2, 0, 1), (3, 1, 1), (4, 2, 1)]
 
 
-@settings(max_examples=30)
-@given(SEEDS, COEFFICIENTS, POLES, PAIRS, st.sampled_from([1.0, -0.5, 4.0]))
-def test_iir_is_scipys_lfilter(seed, b, poles, pairs, a0):
-  """From zero, and from the first gradient as `lfilter_zi` has it; with real and complex poles."""
-  pairs = [radius * np.exp(sign * 1j * angle) for radius, angle in pairs for sign in (1, -1)]
-  g, a = stream(seed), a0 * np.atleast_1d(np.poly([*poles, *pairs]).real)
-  with x64():
-    from_zero = filtered(grokfax.grokfast_iir(b, a), g) - g
-    from_first = filtered(grokfax.grokfast_iir(b, a, initial="first_gradient"), g) - g
-  np.testing.assert_allclose(from_zero, scipy.signal.lfilter(b, a, g, axis=0), rtol=0, atol=1e-10)
-  order = max(len(b), len(a)) - 1
-  padded = [np.pad(c, (0, order + 1 - len(c))) for c in (np.asarray(b), a)]
-  zi = scipy.signal.lfilter_zi(*padded)[:, None] * g[0] if order else np.zeros((0, 2))
-  expected, _ = scipy.signal.lfilter(b, a, g, axis=0, zi=zi)
-  np.testing.assert_allclose(from_first, expected, rtol=0, atol=1e-10)
+def lists_of(values, size):
+  return st.lists(values, min_size=size, max_size=size)
 
 
-@settings(max_examples=20)
-@given(SEEDS, COEFFICIENTS, st.floats(0, 5))
+def polynomial(a0, poles, pairs):
+  """a, from real poles, and from pairs by their radius and angle."""
+  both = [radius * np.exp(sign * 1j * angle) for radius, angle in pairs for sign in (1, -1)]
+  return a0 * np.atleast_1d(np.poly([*poles, *both]).real)
+
+
+def assert_scipys(respond, b, a, seed):
+  """From zero, and from the first gradient as `lfilter_zi` has it."""
+  g, order = stream(seed), max(len(b), len(a)) - 1
+  padded = [np.pad(c, (0, order + 1 - len(c))) for c in (b, a)]
+  steady = scipy.signal.lfilter_zi(*padded)[:, None] * g[0] if order else np.zeros((0, 2))
+  for initial, zi in (("zero", np.zeros((order, 2))), ("first_gradient", steady)):
+    expected, _ = scipy.signal.lfilter(b, a, g, axis=0, zi=zi)
+    np.testing.assert_allclose(respond(initial, g, b, a) - g, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("size", "real", "complex_"), SIZES)
+def test_iir_is_scipys_lfilter(size, real, complex_):
+  """With traced coefficients, in one program for all of a size, and once with plain ones."""
+  programs = {
+    initial: compiled(functools.partial(grokfax.grokfast_iir, initial=initial))
+    for initial in ("zero", "first_gradient")
+  }
+
+  @settings(max_examples=30)
+  @given(
+    SEEDS,
+    lists_of(st.floats(-2, 2), size),
+    st.sampled_from([1.0, -0.5, 4.0]),
+    lists_of(st.floats(-0.9, 0.9), real),
+    lists_of(st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 3.0)), complex_),
+  )
+  def check(seed, b, a0, poles, pairs):
+    b, a = np.asarray(b), polynomial(a0, poles, pairs)
+    assert_scipys(lambda initial, *args: programs[initial](*args), b, a, seed)
+    grokfax.grokfast_iir(b, a)  # plain, it is not refused
+
+  def plain(initial, g, b, a):
+    return compiled(lambda: grokfax.grokfast_iir(b, a, initial=initial))(g)
+
+  check()
+  a = polynomial(-0.5, [0.7, -0.4][:real], [(0.8, 1.0)][:complex_])
+  assert_scipys(plain, np.linspace(1, -0.5, size), a, 0)
+
+
+FIR = compiled(grokfax.grokfast_fir)
+
+
+@given(SEEDS, st.lists(st.floats(-2, 2), min_size=1, max_size=4), st.floats(0, 5))
 def test_fir_is_scipys_lfilter(seed, taps, lamb):
   g = stream(seed)
-  with x64():
-    ours = filtered(grokfax.grokfast_fir(taps, lamb), g)
-  np.testing.assert_allclose(
-    ours, g + lamb * scipy.signal.lfilter(taps, [1.0], g, axis=0), rtol=0, atol=1e-10
-  )
+  expected = g + lamb * scipy.signal.lfilter(taps, [1.0], g, axis=0)
+  np.testing.assert_allclose(FIR(g, np.asarray(taps), lamb), expected, rtol=0, atol=1e-10)

@@ -7,7 +7,7 @@ import optax
 import pytest
 import scipy.optimize
 import scipy.signal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import grokfax
@@ -75,6 +75,7 @@ def test_metrics_reach_the_gates():
   assert spectrum.impulse_response(tx, 2, train_accuracy=0.0)[0] == 1.0
 
 
+@settings(max_examples=10)  # each compiles
 @given(st.floats(0, 0.95), st.floats(0, 5))
 def test_gains_of_the_ema_at_0_and_pi(alpha, lamb):
   at_0, at_pi = spectrum.gain(grokfax.grokfast_ema(alpha, lamb), [0, np.pi], LENGTH, settle=1)

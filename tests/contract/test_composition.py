@@ -16,12 +16,13 @@ from tests.contract.tools import (
   make_gradients,
   make_params,
   metrics_of,
-  run_case,
+  of_each_kind,
 )
 from tests.helpers import run
 
 
-def test_composes_with_optax(case):
+@of_each_kind
+def test_composes_with_optax(case, bare):
   """chain, partition, apply_if_finite and conditionally_transform, one in the other."""
   params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
   conditional = optax.conditionally_transform(
@@ -30,11 +31,11 @@ def test_composes_with_optax(case):
   tx = optax.chain(optax.identity(), optax.apply_if_finite(conditional, 3))
   tx = optax.partition({"all": tx}, jax.tree.map(lambda _: "all", params))
   updates, _ = run(tx, gradients, params, **metrics)
-  bare, _ = run_case(case, gradients, params)
-  assert_close(updates, bare)
+  assert_close(updates, bare[0])
 
 
-def test_masked_in_multi_steps(case):
+@of_each_kind
+def test_masked_in_multi_steps(case, bare):
   """A masked transformation is left alone elsewhere; it sees the mean of two micro-batches."""
   params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
   part = {**jax.tree.map(lambda _: True, params), "scale": False}
@@ -42,8 +43,7 @@ def test_masked_in_multi_steps(case):
   doubled = [g for g in gradients for _ in range(2)]
   metrics = {name: jnp.repeat(values, 2) for name, values in metrics.items()}
   updates, _ = run(tx, doubled, params, **metrics)
-  bare, _ = run_case(case, gradients, params)
-  for u, v, g in zip(updates[1::2], bare, gradients, strict=True):
+  for u, v, g in zip(updates[1::2], bare[0], gradients, strict=True):
     assert_close(u["layer"], v["layer"])
     assert_close(u["scale"], g["scale"])
 
@@ -63,14 +63,13 @@ def test_the_metric_of_the_last_micro_batch_counts():
   assert_close(updates[2::3], bare)
 
 
-def test_hyperparameters_may_be_injected(case):
+def test_hyperparameters_may_be_injected(case, bare):
   """What Optax injects, as tracers: numbers and arrays. The updates stay those of the bare case."""
   injected = optax.inject_hyperparams(case.factory, static_args=case.static)(**case.settings)
   params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
   updates, states = run(injected, gradients, params, **metrics)
-  bare, bare_states = run_case(case, gradients, params)
-  assert_close(updates, bare, rtol=1e-5, atol=1e-5)
-  assert_close(states[-1].inner_state, bare_states[-1], rtol=1e-5, atol=1e-5)
+  assert_close(updates, bare[0], rtol=1e-5, atol=1e-5)
+  assert_close(states[-1].inner_state, bare[1][-1], rtol=1e-5, atol=1e-5)
 
 
 def trained(case, params, gradients, metrics):
@@ -83,6 +82,7 @@ def trained(case, params, gradients, metrics):
   return params
 
 
+@of_each_kind
 def test_trains_an_nnx_model(case):
   """`nnx.Optimizer.update` hands extra arguments on."""
 
@@ -119,6 +119,7 @@ def readme_recipe():
   return namespace["apply_gradients"]
 
 
+@of_each_kind
 def test_trains_in_linens_train_state(case):
   """By its own method where no metric is wanted; by the recipe everywhere."""
   params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)

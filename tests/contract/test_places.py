@@ -8,7 +8,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from tests.contract.tools import STEPS, assert_close, at, metrics_of
+from tests.contract.tools import STEPS, assert_close, at, metrics_of, of_each_kind
 from tests.helpers import avals, run
 
 SHAPES = {"kernel": (8, 3), "bias": (16,), "scale": ()}
@@ -38,6 +38,7 @@ def assert_laid_out_like_the_parameters(state):
   return found
 
 
+@of_each_kind
 @pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit], ids=["auto", "explicit"])
 def test_state_is_sharded_like_the_parameters(case, axis_type):
   """On 8 devices: laid out alike before and after, and the numbers of one device."""
@@ -63,6 +64,7 @@ def has_arrays(state):
   return any(leaf.ndim for leaf in jax.tree.leaves(state))
 
 
+@of_each_kind
 def test_state_survives_a_checkpoint(case, tmp_path):
   """Saved by Orbax in the middle of a run; what was restored goes on as if never stopped.
 

@@ -9,15 +9,17 @@ import pytest
 import grokfax
 from tests.cases import CASES, FILTERS
 from tests.contract.tools import (
+  STEPS,
   assert_close,
   at,
   make_gradients,
   make_params,
   metrics_of,
   run_case,
+  stacked,
   tree_of,
 )
-from tests.helpers import avals, x64
+from tests.helpers import avals, run, x64
 
 
 def test_is_a_transformation_with_extra_arguments(case):
@@ -30,12 +32,11 @@ def test_is_a_transformation_with_extra_arguments(case):
   tx.update(params, state, params, another_metric=1.0, **at(metrics_of(case), 0))
 
 
-def test_state_is_a_fixed_point(case):
+def test_state_is_a_fixed_point(case, bare):
   """In shape, dtype and weak type: no second compilation, legal as a scan's carry."""
   params, metrics = make_params(), metrics_of(case)
-  _, states = run_case(case, make_gradients(), params)
   initial = case.make().init(params)
-  for state in states:
+  for state in bare[1]:
     assert avals(state) == avals(initial)
     assert jax.tree.structure(state) == jax.tree.structure(initial)
   update = jax.jit(case.make().update)
@@ -45,18 +46,17 @@ def test_state_is_a_fixed_point(case):
   assert update._cache_size() == 1
 
 
-def test_counters_saturate(case):
+def test_counters_saturate(case, bare):
   """At the largest int32 they stay, and the transformation does what it did."""
   tx, params, metrics = case.make(), make_params(), metrics_of(case)
   largest = jnp.iinfo(jnp.int32).max
-  _, states = run_case(case, make_gradients(), params)
 
   def late(by):
     def leaf(path, value):
       name = jax.tree_util.keystr(path[-1:], simple=True)
       return jnp.int32(largest - by) if name.endswith("_step") or name == "count" else value
 
-    return jax.tree_util.tree_map_with_path(leaf, states[-1])
+    return jax.tree_util.tree_map_with_path(leaf, bare[1][-1])
 
   g, metric = make_gradients()[0], at(metrics, 1)
   before, _ = tx.update(g, late(2), params, **metric)
@@ -65,27 +65,26 @@ def test_counters_saturate(case):
   assert all((leaf >= 0).all() for leaf in jax.tree.leaves(state) if leaf.dtype == jnp.int32)
 
 
-def test_scan_and_jit_give_what_plain_calls_give(case):
+def test_scan_and_jit_give_what_plain_calls_give(case, bare):
   tx, params, metrics = case.make(), make_params(), metrics_of(case)
-  gradients = make_gradients()
-  plain, states = run_case(case, gradients, params)
-  stacked = jax.tree.map(lambda *g: jnp.stack(g), *gradients)
+  plain, states = bare
 
   def step(state, g_and_metrics):
     g, metrics = g_and_metrics
     u, state = tx.update(g, state, params, **metrics)
     return state, u
 
-  last, scanned = jax.lax.scan(step, tx.init(params), (stacked, metrics))
-  assert_close(scanned, jax.tree.map(lambda *u: jnp.stack(u), *plain))
+  last, scanned = jax.lax.scan(step, tx.init(params), (stacked(make_gradients()), metrics))
+  assert_close(scanned, stacked(plain))
   assert_close(last, states[-1])
 
 
-def test_vmap_gives_each_member_its_own_result(case):
+def test_vmap_gives_each_member_its_own_result(case, bare):
   """Members differ in gradients and metrics, so in what their gates decide."""
-  tx, params = case.make(), make_params()
-  members = [make_gradients(), [jax.tree.map(jnp.negative, g) for g in make_gradients()][::-1]]
-  metrics = [metrics_of(case), {n: v[::-1] for n, v in metrics_of(case).items()}]
+  tx, params, metrics = case.make(), make_params(), metrics_of(case)
+  gradients = stacked(make_gradients())
+  backwards = jax.tree.map(lambda g: -g[::-1], gradients)
+  other_metrics = {name: values[::-1] for name, values in metrics.items()}
 
   def train(gradients, metrics):
     def step(state, g_and_metrics):
@@ -94,12 +93,12 @@ def test_vmap_gives_each_member_its_own_result(case):
 
     return jax.lax.scan(step, tx.init(params), (gradients, metrics))[1]
 
-  stacked = [jax.tree.map(lambda *g: jnp.stack(g), *gs) for gs in members]
-  together = jax.vmap(train)(
-    jax.tree.map(lambda *m: jnp.stack(m), *stacked), jax.tree.map(lambda *m: jnp.stack(m), *metrics)
-  )
-  for i in range(2):
-    assert_close(jax.tree.map(lambda u: u[i], together), train(stacked[i], metrics[i]))  # noqa: B023
+  members = stacked([(gradients, metrics), (backwards, other_metrics)])
+  together = jax.device_get(jax.vmap(train)(*members))
+  steps = [jax.tree.map(lambda g: g[i], backwards) for i in range(STEPS)]  # noqa: B023
+  other, _ = run(tx, steps, params, **other_metrics)
+  for i, alone in enumerate((bare[0], other)):
+    assert_close(jax.tree.map(lambda u: u[i], together), stacked(alone))  # noqa: B023
 
 
 def test_init_is_a_pure_tree_map(case):
@@ -116,18 +115,19 @@ def test_init_is_a_pure_tree_map(case):
     assert jax.tree.structure(updates) == jax.tree.structure(empty)
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.bears_none])
-def test_a_missing_gradient_leaves_the_rest_alone(name):
-  case, params, gradients = CASES[name], make_params(), make_gradients()
-  whole, _ = run_case(case, gradients, params)
+@pytest.mark.parametrize(
+  "case", [name for name, case in CASES.items() if case.bears_none], indirect=True
+)
+def test_a_missing_gradient_leaves_the_rest_alone(case, bare):
+  params, gradients = make_params(), make_gradients()
   holey, states = run_case(case, [{**g, "scale": None} for g in gradients], params)
-  for u, v in zip(holey, whole, strict=True):
+  for u, v in zip(holey, bare[0], strict=True):
     assert u["scale"] is None
     assert_close(u["layer"], v["layer"])
   assert avals(states[-1]) == avals(case.make().init(params))
 
 
-def test_state_may_be_donated(case):
+def test_state_may_be_donated(case, bare):
   """No buffer twice in the state, and none that is a parameter."""
   tx, params, metrics = case.make(), make_params(), metrics_of(case)
   update = jax.jit(tx.update, donate_argnums=1)
@@ -138,8 +138,7 @@ def test_state_may_be_donated(case):
     ]
     assert len(set(pointers)) == len(pointers)
     updates, state = update(g, state, params, **at(metrics, i))
-  plain, _ = run_case(case, make_gradients(), params)
-  assert_close(updates, plain[-1])
+  assert_close(updates, bare[0][-1])
 
 
 DTYPES = ("float16", "bfloat16", "float32", "float64", "complex64")
@@ -149,8 +148,11 @@ def test_each_leaf_keeps_its_dtype(case):
   """In one tree of all of them: the dtype of the gradients, and the float64 leaf's numbers."""
   with x64():
     of_dtype = {dtype: make_gradients(jnp.dtype(dtype)) for dtype in DTYPES}
-    gradients = [dict(zip(DTYPES, g, strict=True)) for g in zip(*of_dtype.values(), strict=True)]
-    params = {dtype: make_params(jnp.dtype(dtype)) for dtype in DTYPES}
+    gradients = [
+      {dtype: g["layer"] for dtype, g in zip(DTYPES, each, strict=True)}
+      for each in zip(*of_dtype.values(), strict=True)
+    ]
+    params = {dtype: make_params(jnp.dtype(dtype))["layer"] for dtype in DTYPES}
     updates, states = run_case(case, gradients, params)
     assert avals(states[-1]) == avals(case.make().init(params))
     for update in updates:
@@ -166,9 +168,9 @@ def test_lowers_for_accelerators(case):
   tx, params = case.make(), make_params()
   args = (params, tx.init(params), params)
   function = jax.jit(lambda g, s, p, m: tx.update(g, s, p, **m))
-  for platform in ("tpu", "cuda"):
-    exported = jax.export.export(function, platforms=[platform])(*args, at(metrics_of(case), 0))
-    assert exported.platforms == (platform,)
+  platforms = ("tpu", "cuda")
+  exported = jax.export.export(function, platforms=platforms)(*args, at(metrics_of(case), 0))
+  assert exported.platforms == platforms
 
 
 def test_tree_utilities_find_their_way(case):

@@ -1,13 +1,16 @@
 """What the contract's tests are made of: a tree of parameters, gradients in a row, metrics."""
 
 import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from tests.cases import Case
+from tests.cases import KINDS, Case
 from tests.helpers import run
 
 STEPS = 8
+of_each_kind = pytest.mark.parametrize("case", KINDS, indirect=True)
 
 
 def metrics_of(case: Case, steps: int = STEPS):
@@ -44,6 +47,11 @@ def make_gradients(dtype=jnp.float32, steps: int = STEPS):
     return jnp.asarray(value, dtype)
 
   return [tree_of(leaf, dtype) for _ in range(steps)]
+
+
+def stacked(trees):
+  """Trees in a row as one, in NumPy: (n, *shape) in each leaf."""
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def run_case(case, gradients, params):

@@ -38,16 +38,25 @@ def idx(magic, rows, extra=3):
   return struct.pack(f">{1 + len(shape)}I", magic, *shape) + body.tobytes(), body[:rows]
 
 
-@pytest.fixture
-def made(tmp_path, monkeypatch):
-  """A folder with made files of MNIST's form, and their content as what is expected."""
-  folder = tmp_path / "files"
-  folder.mkdir()
-  digests = {}
+@pytest.fixture(scope="module")
+def made_once():
+  """Made files of MNIST's form, gzipped, and the digests of what is used of them."""
+  contents, digests = {}, {}
   for (file, (magic, rows)), name in zip(FILES.items(), mnist.SHA256, strict=True):
     content, used = idx(magic, rows)
-    (folder / file).write_bytes(gzip.compress(content, 1))
+    contents[file] = gzip.compress(content, 1)
     digests[name] = store.digest(used)
+  return contents, digests
+
+
+@pytest.fixture
+def made(made_once, tmp_path, monkeypatch):
+  """A folder with the made files, and their content as what is expected."""
+  contents, digests = made_once
+  folder = tmp_path / "files"
+  folder.mkdir()
+  for file, content in contents.items():
+    (folder / file).write_bytes(content)
   monkeypatch.setattr(mnist, "SHA256", digests)
   return folder
 
@@ -106,21 +115,24 @@ def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
   assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize(
-  ("harm", "message"),
-  [
-    (missing, "is missing; the folder must hold MNIST's four idx.gz files"),
-    (truncated, "is damaged or no gzip file: Compressed file ended"),
-    (shortened, "is truncated: .* bytes, expected .* or more"),
-    (altered, "is not what it should be; its SHA-256 is .*, expected "),
-    (another, "is another file: its magic number is 0, expected 20"),
-    (no_gzip, "is damaged or no gzip file: Not a gzipped file"),
-  ],
-)
-def test_a_bad_file_is_one_line_and_leaves_nothing(made, tmp_path, capsys, file, harm, message):
+MESSAGES = {
+  missing: "is missing; the folder must hold MNIST's four idx.gz files",
+  truncated: "is damaged or no gzip file: Compressed file ended",
+  shortened: "is truncated: .* bytes, expected .* or more",
+  altered: "is not what it should be; its SHA-256 is .*, expected ",
+  another: "is another file: its magic number is 0, expected 20",
+  no_gzip: "is damaged or no gzip file: Not a gzipped file",
+}
+IMAGES, _, _, LAST_LABELS = FILES
+# Images and labels with each harm; each file altered, for each has a digest of its own.
+HARMED = [(file, harm) for file in (IMAGES, LAST_LABELS) for harm in MESSAGES]
+HARMED += [(file, altered) for file in FILES if file not in (IMAGES, LAST_LABELS)]
+
+
+@pytest.mark.parametrize(("file", "harm"), HARMED)
+def test_a_bad_file_is_one_line_and_leaves_nothing(made, tmp_path, capsys, file, harm):
   harm(made / file)
-  assert_refused("mnist", made, message, tmp_path / "data", capsys)
+  assert_refused("mnist", made, MESSAGES[harm], tmp_path / "data", capsys)
 
 
 def test_a_bad_file_leaves_what_was_prepared_before(made, tmp_path):

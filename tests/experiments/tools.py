@@ -51,17 +51,17 @@ def truncated(file):
 
 
 def shortened(file):
-  file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:-5000]))
+  file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:-5000], 1))
 
 
 def altered(file):
   content = bytearray(gzip.decompress(file.read_bytes()))
   content[100] ^= 1
-  file.write_bytes(gzip.compress(bytes(content)))
+  file.write_bytes(gzip.compress(bytes(content), 1))
 
 
 def another(file):
-  file.write_bytes(gzip.compress(bytes(10**7)))
+  file.write_bytes(gzip.compress(bytes(10**7), 1))
 
 
 def no_gzip(file):
