@@ -69,17 +69,19 @@ UNDER_TEST = {
   "delayed_compression_adam": (delayed_compression_adam, 1e-2),
   "grokfast_delayed_compression_adamw": (grokfast_delayed_compression_adamw, 1e-2),
 }
-# What each of the suite's tests is tried with: the harder of its targets, narrow and wide dtypes.
-TARGETS = ("rosenbrock", "mixed_tensor_target")
+# What the suite tries each of its tests with.
+TARGETS = ("parabola", "rosenbrock", "matrix_parabola", "mixed_tensor_target")
 VARIATIONS = {
   "test_optimizers_accept_extra_args": [{"wrap": False}],
   "test_optimizers": [
     {"target": getattr(suite, f"_setup_{target}"), "dtype": "float32"} for target in TARGETS
   ],
   "test_optimizers_can_be_wrapped_in_inject_hyperparams": [{}],
-  "test_preserve_dtype": [{"dtype": "bfloat16"}],
-  "test_gradient_accumulation": [{"dtype": "bfloat16"}],
-  "test_state_shape_dtype_shard_stability": [{"dtype": jnp.bfloat16}, {"dtype": jnp.float64}],
+  "test_preserve_dtype": [{"dtype": "bfloat16"}, {"dtype": "float32"}],
+  "test_gradient_accumulation": [{"dtype": "bfloat16"}, {"dtype": "float32"}],
+  "test_state_shape_dtype_shard_stability": [
+    {"dtype": dtype} for dtype in (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64)
+  ],
   "test_optimizers_accept_learning_rate_schedule_if_type_annotated_as_such": [{}],
 }
 
