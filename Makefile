@@ -20,7 +20,8 @@ FLOOR_RUNS := test_smoke test_it_stops_when_held test_bad_input_is_one_line_and_
 	test_progress_elsewhere_than_on_a_terminal
 FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcard tests/test_*.py)) \
 	tests/contract $(FLOOR_RUNS:%=tests/experiments/test_runs.py::%) \
-	tests/experiments/test_real_data_runs.py::test_smoke
+	tests/experiments/test_real_data_runs.py::test_smoke tests/experiments/test_population.py \
+	tests/experiments/test_resume.py::test_a_run_goes_on_where_it_was
 
 test-slow: $(VENV)/dev  ## set up, then run the tests that take minutes
 	$(RUN) -m pytest -n 2 -m slow

@@ -9,7 +9,7 @@ from typing import Any
 
 import filelock
 
-from experiments import figures
+from experiments import figures, hosts
 from experiments.cli import UsageError
 
 FILES = (
@@ -70,6 +70,10 @@ def claimed(
       cannot be written.
     OSError: if `settings.json` could not be written.
   """
+  if not hosts.writes():
+    assert out is not None
+    yield out, bool(hosts.agreed(0))
+    return
   if out is None:
     folders = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in itertools.count(1))
     folder, lock = next((f, lock) for f in folders if (lock := _locked(f)) and not _holds_run(f))
@@ -88,7 +92,7 @@ def claimed(
       raise UsageError(f"--out {out} holds a run without its settings.json: nothing to go on from.")
     if not holds_run:
       write_json(folder / "settings.json", values)
-    yield folder, holds_run
+    yield folder, bool(hosts.agreed(holds_run))
 
 
 def _holds_run(folder: Path) -> bool:
@@ -105,6 +109,7 @@ def _locked(folder: Path) -> filelock.BaseFileLock | None:
     return None
   except FileExistsError:
     raise UsageError(f"--out {folder} is not a folder.") from None
-  except OSError as error:
-    raise UsageError(f"--out {folder} cannot be written: {error.strerror}.") from None
+  except (OSError, ValueError) as error:
+    reason = error.strerror if isinstance(error, OSError) else error
+    raise UsageError(f"--out {folder!s} cannot be written: {reason}.".replace("\0", "")) from None
   return lock

@@ -14,11 +14,11 @@ def writes() -> bool:
   return jax.process_index() == 0
 
 
-def agreed(flag: bool) -> bool:
+def agreed(number: int) -> int:
   """What the first process says."""
   if jax.process_count() == 1:
-    return flag
-  return bool(multihost_utils.broadcast_one_to_all(np.asarray(flag)))
+    return number
+  return int(multihost_utils.broadcast_one_to_all(np.int64(number)))
 
 
 def any_of(flag: bool) -> bool:
@@ -26,9 +26,3 @@ def any_of(flag: bool) -> bool:
   if jax.process_count() == 1:
     return flag
   return bool(multihost_utils.process_allgather(np.asarray(flag)).any())
-
-
-def together(point: str) -> None:
-  """Waits until all processes have come to this point."""
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices(point)

@@ -219,6 +219,7 @@ class Loop:
     with stop_requests() as self._stops, Checkpoints(self._folder) as self._checkpoints:
       position, population = self._resumed()
       self._seconds = position.seconds
+      self._compile_seconds += position.compile_seconds
       self._saved = time.monotonic()
       with Journal(self._folder, position.log) as self._journal:
         done = self._train(position, population)
@@ -294,10 +295,11 @@ class Loop:
     """The members in their places, with what the log has of them."""
     program = self._programs[position.program]
     places = [None if index is None else program.active(index) for index in position.places]
-    records = journal.read_log(self._folder / journal.NAME) if position.log else []
-    for active in filter(None, places):
-      label = active.label.items()
-      active.records = [record for record in records if label <= record.items()]
+    logged = {tuple(active.label.items()): active.records for active in places if active}
+    names = tuple(program.members[0].label)
+    for record in journal.read_log(self._folder / journal.NAME) if position.log else ():
+      if (label := tuple((name, record[name]) for name in names)) in logged:
+        logged[label].append(record)
     return places
 
   def _advanced(

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
-from experiments import methods, runs
+from experiments import hosts, methods, runs
 from experiments.experiment import Experiment
 from experiments.loop import CHUNK_SECONDS, Member, Program
 from experiments.population import RUNS, mesh_of, populate
@@ -120,7 +121,7 @@ def with_places(program: Program, width: int, data: int = 1) -> Program:
 
   One place is on one device; `data` devices share a member, if that is more than one.
   """
-  devices = jax.devices()[: width * data]
+  devices = jax.devices()[: width * data] if jax.process_count() == 1 else jax.devices()
   if len(devices) == 1:
     return program._replace(width=width)
   mesh = mesh_of(devices, data)
@@ -132,7 +133,8 @@ def with_chunk(program: Program, evaluation: float) -> Program:
   """The program with its chunk, which the clock may decide for one place but not for more."""
   if program.width == 1 and program.mesh is None:
     return program
-  return program._replace(chunk=max(1, min(program.room, int(CHUNK_SECONDS / evaluation))))
+  chunk = max(1, min(program.room, int(CHUNK_SECONDS / evaluation)))
+  return program._replace(chunk=hosts.agreed(chunk))
 
 
 def chosen(program: Program, at_once: int | None, data: int = 1) -> tuple[Program, list[Measured]]:
@@ -146,9 +148,9 @@ def chosen(program: Program, at_once: int | None, data: int = 1) -> tuple[Progra
     tried = [measured(with_places(program, 1, data))]
     each = member_bytes(program) + tried[0].temporary
     fit = int(MEMORY_SHARE * free_bytes() * (jax.device_count() // data) / each)
-    if (many := min(len(program.members), fit)) > 1:
+    if (many := hosts.agreed(min(len(program.members), fit))) > 1:
       tried.append(measured(with_places(program, many, data)))
-  best = max(tried, key=lambda m: m.pace)
+  best = tried[hosts.agreed(int(np.argmax([m.pace for m in tried])))]
   return with_chunk(best.program, best.evaluation), tried
 
 

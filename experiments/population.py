@@ -108,6 +108,18 @@ def _stacked(*trees: Any) -> Any:
   return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
+def _spread(tree: Any, shardings: Any) -> Any:
+  """A tree on the devices of all hosts, each of which has it whole. Keys go as their data."""
+
+  def leaf(array, sharding):
+    if not jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+      return jax.device_put(np.asarray(array), sharding)
+    data = jax.device_put(np.asarray(jax.random.key_data(array)), sharding)
+    return jax.random.wrap_key_data(data, impl=jax.random.key_impl(array))
+
+  return jax.tree.map(leaf, tree, shardings)
+
+
 class SideBySide:
   """Several members on the first axis of every array.
 
@@ -148,7 +160,8 @@ class SideBySide:
 
     shardings = jax.tree.map(sharding, own)
     if mesh is not None:
-      key, split, numbers = jax.device_put((key, split, numbers), (sharding(True), *shardings[1:]))
+      key, split, numbers = _spread((key, split, numbers), (sharding(True), *shardings[1:]))
+    self._everywhere = sharding(False)
 
     start = jax.vmap(train.start, out_axes=axes.state)
     state = jax.jit(start, out_shardings=shardings.state)(key, numbers)
@@ -184,6 +197,8 @@ class SideBySide:
     return jax.tree.map(take, self._own, places)
 
   def put(self, place: int, start: Start) -> None:
+    if self._everywhere is not None:
+      start = _spread(start, jax.tree.map(lambda _: self._everywhere, start))
     self.state, *rest = self._put(Places(self.state, *self._rest), place, start)
     self._rest = tuple(rest)
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 
-from experiments import checkpoints, cli, figures, journal, summary
+from experiments import checkpoints, cli, figures, hosts, journal, summary
 from experiments.cli import UsageError
 from experiments.environment import environment
 from experiments.files import new_file, write_json
@@ -103,6 +103,8 @@ def write_environment(folder: Path, origin: Mapping[str, Any]) -> None:
   Raises:
     UsageError: if the run in the folder was on other data.
   """
+  if not hosts.writes():
+    return
   file = folder / "environment.json"
   here = environment()
   if not file.exists():

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import jax
 
-from experiments import checkpoints, cli, files, journal, logs, methods, plan, report, runs
+from experiments import checkpoints, cli, files, hosts, journal, logs, methods, plan, report, runs
 from experiments.cli import UsageError
 from experiments.experiment import Experiment
 from experiments.files import write_json
@@ -29,7 +29,15 @@ from experiments.summary import diverged_step
 
 LARGEST = 10_000  # members
 PLAN = "plan.json"
-HOW = (*runs.WHERE, "at_once", "data_devices", "dry_run")  # what does not make another sweep
+HOW = (
+  *runs.WHERE,
+  "at_once",
+  "data_devices",
+  "coordinator",
+  "processes",
+  "process",
+  "dry_run",
+)  # what does not make another sweep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +62,12 @@ class SweepSettings:
   """members side by side in the program; 1 is one after another"""
   data_devices: int = 1
   """devices that share each member's batch; the others share the members"""
+  coordinator: Annotated[str | None, cli.optional("HOST:PORT", "one process alone")] = None
+  """of several processes that train together, on a folder that all of them see: the first one's"""
+  processes: int = 1
+  """how many these are"""
+  process: int = 0
+  """which of them this is, from 0"""
   dry_run: bool = False
   """show the plan, and end"""
 
@@ -131,6 +145,20 @@ def saved_form(experiment: Experiment, settings: Any, members: Sequence[Any]) ->
   }
 
 
+def _join(settings: Any) -> None:
+  """Makes this process one of several; before anything asks for a device."""
+  if settings.coordinator is None:
+    if settings.processes != 1 or settings.process != 0:
+      raise UsageError("--processes and --process need a --coordinator HOST:PORT.")
+    return
+  if not 0 <= settings.process < settings.processes:
+    raise UsageError(f"--process must be from 0 to --processes - 1; got {settings.process}.")
+  if settings.out is None:
+    raise UsageError("--coordinator needs an --out that all processes see.")
+  if not jax.distributed.is_initialized():
+    jax.distributed.initialize(settings.coordinator, settings.processes, settings.process)
+
+
 def _check(settings: Any) -> None:
   runs.check_where(settings)
   if settings.at_once is not None and settings.at_once < 1:
@@ -176,6 +204,7 @@ def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
   Raises:
     UsageError: if the settings, the data or the folder will not do.
   """
+  _join(settings)
   members = members_of(experiment, settings)
   _check(settings)
   programs, origin = plan.programs_of(experiment, members)
@@ -198,8 +227,11 @@ def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
     with SweepProgress(total, rules.goal) as progress:
       outcome = runs.train(programs, folder, rules, progress)
     summary = _finish(folder, outcome, members)
-  print(report.table(logs.read_runs(folder)), end="")
-  print(f"results: {folder}; python -m experiments.report {folder} draws them")
+  if hosts.writes():
+    print(report.table(logs.read_runs(folder)), end="")
+    print(f"results: {folder}; python -m experiments.report {folder} draws them")
+    if outcome.stopped:
+      print(f"stopped at {summary['steps']:,} member-steps; --resume --out {folder} goes on")
   return summary
 
 
@@ -220,16 +252,20 @@ def _with_plan(
       )
       for program, places in zip(programs, saved, strict=True)
     ]
-  print("measuring ...", file=sys.stderr)
+  if hosts.writes():
+    print("measuring ...", file=sys.stderr)
   programs, measured = plan.placed(programs, settings.at_once, settings.data_devices)
-  print(plan.text(experiment, members, programs, measured), flush=True)
-  write_json(
-    file,
-    {
-      "programs": [{"width": program.width, "chunk": program.chunk} for program in programs],
-      "measured": [{"width": m.program.width, "member_steps_per_second": m.pace} for m in measured],
-    },
-  )
+  if hosts.writes():
+    print(plan.text(experiment, members, programs, measured), flush=True)
+    write_json(
+      file,
+      {
+        "programs": [{"width": program.width, "chunk": program.chunk} for program in programs],
+        "measured": [
+          {"width": m.program.width, "member_steps_per_second": m.pace} for m in measured
+        ],
+      },
+    )
   return programs
 
 
@@ -253,11 +289,10 @@ def _finish(folder: Path, outcome: Outcome, members: Sequence[Any]) -> dict[str,
     "member_steps_per_second": round(total / outcome.seconds, 2) if total else None,
     "interrupted": outcome.stopped,
   }
-  write_json(folder / "summary.json", result)
-  if outcome.stopped:
-    print(f"stopped; --resume --out {folder} goes on")
-  else:
-    checkpoints.delete(folder)
+  if hosts.writes():
+    write_json(folder / "summary.json", result)
+    if not outcome.stopped:
+      checkpoints.delete(folder)
   return result
 
 
