@@ -13,10 +13,11 @@ from typing import Annotated, Any, NamedTuple
 
 import jax
 
-from experiments import cli, files, loop, methods, runs
+from experiments import cli, files, methods, runs
 from experiments.cli import UsageError
 from experiments.data import store
 from experiments.figures import NAMES
+from experiments.members import Member, Program, Rules
 from experiments.population import Start
 from experiments.progress import Progress
 from experiments.training import Split, Train, count, steps_per_epoch
@@ -219,9 +220,9 @@ class Experiment:
           return result
       runs.write_environment(folder, origin)
       self._announce(settings, epoch, origin, folder)
-      program = loop.Program(
+      program = Program(
         train=self.make(settings),
-        members=[loop.Member({}, lambda: start)],
+        members=[Member({}, lambda: start)],
         steps=settings.steps,
         epoch=epoch,
         interval=settings.eval_every * epoch,
@@ -234,9 +235,9 @@ class Experiment:
     print(self.report(settings, result, folder))
     return result
 
-  def rules(self, settings: Any) -> loop.Rules:
+  def rules(self, settings: Any) -> Rules:
     """When a run with resolved settings ends."""
-    return loop.Rules(
+    return Rules(
       goal=self.thresholds[0] if self.thresholds else None,
       stop_when_held=settings.stop_when_held,
       checkpoint_every=settings.checkpoint_every,

@@ -13,7 +13,8 @@ import numpy as np
 
 from experiments import hosts, methods, runs
 from experiments.experiment import Experiment
-from experiments.loop import CHUNK_SECONDS, Member, Program
+from experiments.loop import CHUNK_SECONDS
+from experiments.members import Member, Program
 from experiments.population import RUNS, mesh_of, populate
 from experiments.training import count, steps_per_epoch
 

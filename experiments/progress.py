@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from experiments.loop import Active
+from experiments.members import Active
 
 
 class Progress:

@@ -19,7 +19,8 @@ from experiments import checkpoints, cli, figures, hosts, journal, summary
 from experiments.cli import UsageError
 from experiments.environment import environment
 from experiments.files import new_file, write_json
-from experiments.loop import Loop, Outcome, Program, Rules, Watcher
+from experiments.loop import Loop, Outcome, Watcher
+from experiments.members import Program, Rules
 
 LARGEST_INTERVAL = 1_000  # steps from one evaluation to the next, for Ctrl-C waits so long
 

@@ -9,7 +9,8 @@ import pytest
 
 from experiments import methods, modular
 from experiments.journal import read_log
-from experiments.loop import Loop, Member, Program, Rules
+from experiments.loop import Loop
+from experiments.members import Member, Program, Rules
 from experiments.population import SideBySide
 from experiments.training import make_train
 from tests.experiments.test_population import perceptron

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import checkpoints, files, loop, modular
+from experiments import checkpoints, files, members, modular
 from experiments.journal import Journal, read_log
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def broken(tmp_path, monkeypatch):
 
   with monkeypatch.context() as patch:
     patch.setattr(Journal, "append", append)
-    patch.setattr(loop, "CHUNK_STEPS", 30)
+    patch.setattr(members, "CHUNK_STEPS", 30)
     with pytest.raises(Killed):
       main("--out", out, *OFTEN)
   assert 0 < len(read_log(out / "metrics.jsonl")) < 101

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from experiments import checkpoints, files, methods, modular
-from experiments.loop import Active
+from experiments.members import Active
 from experiments.progress import Progress
 
 SMALL = ["--p", "7", "--batch-size", "8"]
