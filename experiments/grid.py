@@ -16,23 +16,11 @@ LARGEST = 10_000  # members
 
 
 @dataclasses.dataclass(frozen=True)
-class SweepSettings:
-  """How many members, how long, and where to."""
+class SweepSettings(runs.LengthSettings):
+  """How many members, how long, where to, and on what."""
 
   seeds: int = 5
   """seeds 0, 1, ... of each setting"""
-  steps: Annotated[int | None, cli.optional("INT", "the method's own")] = None
-  """the budget of each member"""
-  stop_when_held: Annotated[int | None, cli.optional("INT", "never")] = None
-  """a member ends once its validation accuracy has been at the goal for so many steps"""
-  eval_every: Annotated[int | None, cli.optional("INT", "the experiment's own")] = None
-  """epochs between two evaluations"""
-  out: Annotated[Path | None, cli.optional("PATH", "a new one under runs/")] = None
-  """a folder for the results"""
-  resume: bool = False
-  """go on with the sweep in --out where it was stopped; if there is none, begin it"""
-  checkpoint_every: float = 30.0
-  """seconds from one checkpoint to the next: what a kill costs at most; 0 is every chunk"""
   at_once: Annotated[int | None, cli.optional("INT", "what is measured to be faster")] = None
   """members side by side in the program; 1 is one after another"""
   data_devices: int = 1

@@ -26,11 +26,9 @@ LARGEST_INTERVAL = 1_000  # steps from one evaluation to the next, for Ctrl-C wa
 
 
 @dataclasses.dataclass(frozen=True)
-class RunSettings:
-  """How long, with which seed, and where to."""
+class LengthSettings:
+  """How long, and where to."""
 
-  seed: int = 0
-  """of the initial parameters, the split and the batches"""
   steps: Annotated[int | None, cli.optional("INT", "the method's own")] = None
   """the budget"""
   stop_when_held: Annotated[int | None, cli.optional("INT", "never")] = None
@@ -40,9 +38,17 @@ class RunSettings:
   out: Annotated[Path | None, cli.optional("PATH", "a new one under runs/")] = None
   """a folder for the results"""
   resume: bool = False
-  """go on with the run in --out where it was stopped; if there is none, begin it"""
+  """go on with what is in --out where it was stopped; if there is nothing, begin"""
   checkpoint_every: float = 30.0
   """seconds from one checkpoint to the next: what a kill costs at most; 0 is every chunk"""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings(LengthSettings):
+  """How long, where to, and with which seed."""
+
+  seed: int = 0
+  """of the initial parameters, the split and the batches"""
 
 
 WHERE = ("out", "data", "resume", "checkpoint_every")  # settings that do not make another run
@@ -61,7 +67,7 @@ def check(settings: RunSettings) -> None:
   check_where(settings)
 
 
-def check_where(settings: Any) -> None:
+def check_where(settings: LengthSettings) -> None:
   """Raises a `UsageError` for what concerns the folder alone."""
   if not 0 <= settings.checkpoint_every < float("inf"):
     raise UsageError(

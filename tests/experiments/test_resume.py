@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from experiments import checkpoints, files, members, modular
-from experiments.journal import Journal, read_log
+from experiments.journal import read_log
+from tests.experiments.tools import killed_after
 
 ROOT = Path(__file__).parents[2]
 # A ring, a window that wraps, and a budget that ends within an epoch.
@@ -55,27 +56,13 @@ def unbroken(tmp_path_factory):
   return out
 
 
-class Killed(BaseException):
-  """What nothing catches."""
-
-
 @pytest.fixture
 def broken(tmp_path, monkeypatch):
-  """A run that ended in the middle, right after its third chunk was logged."""
+  """A run that was killed in the middle, right after its fourth chunk was logged."""
   out = tmp_path / "run"
-  appended = Journal.append
-  chunks = iter(range(3))
-
-  def append(self, records):
-    appended(self, records)
-    if next(chunks, None) is None:
-      raise Killed
-
-  with monkeypatch.context() as patch:
-    patch.setattr(Journal, "append", append)
+  with killed_after(3, monkeypatch) as patch:
     patch.setattr(members, "CHUNK_STEPS", 30)
-    with pytest.raises(Killed):
-      main("--out", out, *OFTEN)
+    main("--out", out, *OFTEN)
   assert 0 < len(read_log(out / "metrics.jsonl")) < 101
   assert len(newest_first(out)) == 2
   return out

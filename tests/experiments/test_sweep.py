@@ -6,7 +6,8 @@ import math
 import pytest
 
 from experiments import logs, modular, report, sweep
-from experiments.journal import Journal, read_log
+from experiments.journal import read_log
+from tests.experiments.tools import killed_after
 
 SMALL = [
   "modular",
@@ -89,24 +90,10 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(tmp_path, monkeypatch, caps
   assert list(tmp_path.iterdir()) == []
 
 
-class Killed(BaseException):
-  """What nothing catches."""
-
-
 def test_a_killed_sweep_goes_on(one_after_another, tmp_path, monkeypatch):
   out = tmp_path / "out"
-  appended = Journal.append
-  chunks = iter(range(4))
-
-  def append(self, records):
-    appended(self, records)
-    if next(chunks, None) is None:
-      raise Killed
-
-  with monkeypatch.context() as patch:
-    patch.setattr(Journal, "append", append)
-    with pytest.raises(Killed):
-      main(*SWEEP, "--at-once", 1, "--out", out, "--checkpoint-every", 0)
+  with killed_after(4, monkeypatch):
+    main(*SWEEP, "--at-once", 1, "--out", out, "--checkpoint-every", 0)
   assert 0 < len(by_member(out)) < 8
   assert main("modular", "--resume", "--out", out) == 0
   assert by_member(out) == by_member(one_after_another)

@@ -1,13 +1,16 @@
 """What several tests of the experiments use."""
 
+import contextlib
 import gzip
 import re
 
 import jax
 import jax.numpy as jnp
 import optax
+import pytest
 
 from experiments.data import __main__ as prepare_command
+from experiments.journal import Journal
 
 
 def with_key_biases(change, tree):
@@ -36,6 +39,26 @@ def plain_step(task, optimizer):
     return optax.apply_updates(params, updates), opt_state, loss, accuracy
 
   return step
+
+
+class Killed(BaseException):
+  """What nothing catches."""
+
+
+@contextlib.contextmanager
+def killed_after(chunks, monkeypatch):
+  """What trains in this block ends as if it were killed, right after a chunk was logged."""
+  appended, left = Journal.append, iter(range(chunks))
+
+  def append(self, records):
+    appended(self, records)
+    if next(left, None) is None:
+      raise Killed
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Journal, "append", append)
+    with pytest.raises(Killed):
+      yield patch
 
 
 # What may be wrong with a gzipped file.
