@@ -5,7 +5,9 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import resource
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,15 @@ def _processor() -> str:
       if line.startswith("model name"):
         return line.partition(":")[2].strip()
   return platform.processor() or platform.machine()
+
+
+def peak_bytes() -> int:
+  """The most memory so far: of this process's first device, or of the process on a processor."""
+  stats = jax.local_devices()[0].memory_stats() or {}
+  if "peak_bytes_in_use" in stats:
+    return stats["peak_bytes_in_use"]
+  unit = 1 if sys.platform == "darwin" else 1024
+  return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def environment() -> dict[str, Any]:

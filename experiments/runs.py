@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import checkpoints, cli, figures, hosts, journal, summary
 from experiments.cli import UsageError
-from experiments.environment import environment
+from experiments.environment import environment, peak_bytes
 from experiments.files import new_file, write_json
 from experiments.loop import Loop, Outcome, Watcher
 from experiments.members import Program, Rules
@@ -164,6 +164,7 @@ def finish(
     "seconds": round(outcome.seconds, 3),
     "compile_seconds": round(outcome.compile_seconds, 3),
     "steps_per_second": round(steps / outcome.seconds, 2) if steps else None,
+    "peak_bytes": peak_bytes(),
     "interrupted": outcome.stopped,
   }
   with new_file(folder / "parameters.npz") as part, part.open("wb") as file:

@@ -29,6 +29,7 @@ from experiments import (
   runs,
 )
 from experiments.cli import UsageError
+from experiments.environment import peak_bytes
 from experiments.experiment import Experiment
 from experiments.files import write_json
 from experiments.loop import Outcome
@@ -181,6 +182,7 @@ def _finish(folder: Path, outcome: Outcome, members: Sequence[Any]) -> dict[str,
     "seconds": round(outcome.seconds, 3),
     "compile_seconds": round(outcome.compile_seconds, 3),
     "member_steps_per_second": round(total / outcome.seconds, 2) if total else None,
+    "peak_bytes": peak_bytes(),
     "interrupted": outcome.stopped,
   }
   if hosts.writes():

@@ -44,7 +44,7 @@ def test_smoke(method, operation, tmp_path, capsys):
   assert result["steps"] == 11
   for name in ("train_99_step", "val_95_step", "val_95_sustained_step", "held_steps"):
     assert result[name] is None
-  for name in ("seconds", "compile_seconds", "steps_per_second"):
+  for name in ("seconds", "compile_seconds", "steps_per_second", "peak_bytes"):
     assert result[name] > 0
   environment = json.loads((out / "environment.json").read_text())
   assert {"jax", "optax", "flax", "grokfax"} <= set(environment["packages"])
