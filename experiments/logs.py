@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ class Run:
     steps: the budget that was fixed in advance; a run that was ended early has fewer.
     records: its log.
     published: the source's figures, where these are its settings.
+    values: its resolved settings, where they are known.
+    folder: where it was read; a sweep's members share theirs.
+    cost: `ms_per_step` and `peak_bytes`, as far as recorded; of a sweep all members together.
+    beyond: whether it went on after this budget, with which it was not run.
   """
 
   experiment: Experiment
@@ -37,32 +41,123 @@ class Run:
   steps: int
   records: list[Record]
   published: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  folder: Path | None = None
+  cost: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  beyond: bool = False
 
 
-def _run(experiment: Experiment, values: Mapping[str, Any], records: list[Record]) -> Run:
+def by_setting(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+  """The runs of each setting and source, in the order of these."""
+  groups: dict[tuple[str, str], list[Run]] = {}
+  for run in runs:
+    groups.setdefault((run.setting, run.source), []).append(run)
+  return dict(sorted(groups.items()))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+  """What a file of a run holds; nothing if there is no such file.
+
+  Raises:
+    UsageError: if it is damaged.
+  """
+  try:
+    if isinstance(value := json.loads(file.read_text()), dict):
+      return value
+  except FileNotFoundError:
+    return {}
+  except ValueError:
+    pass
+  raise UsageError(f"{file} is damaged: it holds no JSON object.")
+
+
+def _cost(folder: Path) -> dict[str, float]:
+  """What the summary of a run or a sweep says of it."""
+  file = folder / "summary.json"
+  saved = read_json(file)
+  steps, seconds, peak = (saved.get(name) for name in ("steps", "seconds", "peak_bytes"))
+  try:
+    cost = {"ms_per_step": 1_000 * seconds / steps} if steps and seconds else {}
+    return cost if peak is None else cost | {"peak_bytes": float(peak)}
+  except (TypeError, ValueError):
+    raise UsageError(f"{file} is damaged: its steps, seconds or bytes are no numbers.") from None
+
+
+def _log(file: Path, names: Iterable[str]) -> list[Record]:
+  """The records of a log, which have a step and these columns.
+
+  Raises:
+    UsageError: if it is damaged elsewhere than at its end.
+  """
+  try:
+    lines = len(file.read_text().splitlines())
+    records = journal.read_log(file)
+  except ValueError:
+    raise UsageError(f"{file} is damaged: it is not text.") from None
+  whole = list(itertools.takewhile(lambda record: _is_record(record, names), records))
+  if len(whole) < len(records) or lines > len(records) + 1:
+    raise UsageError(f"{file} is damaged: line {len(whole) + 1} is not an evaluation.")
+  return records
+
+
+def _is_record(record: Any, names: Iterable[str]) -> bool:
+  return (
+    isinstance(record, dict)
+    and isinstance(record.get("step"), int)
+    and all(isinstance(record.get(name, ""), float | int | None) for name in names)
+  )
+
+
+def _run(
+  experiment: Experiment,
+  values: Mapping[str, Any],
+  records: list[Record],
+  folder: Path,
+  cost: Mapping[str, float],
+) -> Run:
   settings = experiment.resolve(experiment.settings(**values))
-  setting, published = experiment.describe(settings), experiment.as_published(settings)
-  return Run(experiment, setting, "grokfax", settings.seed, settings.steps, records, published)
+  return Run(
+    experiment=experiment,
+    setting=experiment.describe(settings),
+    source="grokfax",
+    seed=settings.seed,
+    steps=settings.steps,
+    records=records,
+    published=experiment.as_published(settings),
+    values=dataclasses.asdict(settings),
+    folder=folder,
+    cost=cost,
+  )
 
 
 def _read(file: Path) -> list[Run]:
   """The run whose settings a file holds, or the members of a sweep."""
-  records = journal.read_log(file.parent / journal.NAME)
+  folder = file.parent
+  cost = _cost(folder)
   try:
     values = {"experiment": "modular", **json.loads(file.read_text())}
     experiment = EXPERIMENTS[values.pop("experiment")]
+  except (ValueError, TypeError, KeyError) as error:
+    raise _not_settings(file, error) from None
+  quantity = "accuracy" if experiment.thresholds else "loss"
+  records = _log(folder / journal.NAME, (f"train_{quantity}", f"val_{quantity}"))
+  try:
     if "members" not in values:
-      return [_run(experiment, values, records)]
+      return [_run(experiment, values, records, folder, cost)]
     own: list[list[Record]] = [[] for _ in values["members"]]
     for record in records:
       own[record["member"]].append(record)
     return [
-      _run(experiment, values["common"] | member, log)
+      _run(experiment, values["common"] | member, log, folder, cost)
       for member, log in zip(values["members"], own, strict=True)
       if log
     ]
   except (ValueError, TypeError, KeyError, IndexError, UsageError) as error:
-    raise UsageError(f"{file} is not the settings of a run: {error}.") from None
+    raise _not_settings(file, error) from None
+
+
+def _not_settings(file: Path, error: Exception) -> UsageError:
+  return UsageError(f"{file} is not the settings of a run: {error}.")
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -77,6 +172,8 @@ def read_runs(folder: Path) -> list[Run]:
   if not files:
     raise UsageError(f"{folder} has no runs: name a folder whose folders hold settings.json.")
   runs = sorted(itertools.chain(*map(_read, files)), key=lambda run: (run.setting, run.seed))
+  if not runs:
+    raise UsageError(f"{folder} has no runs yet: none of its members has logged anything.")
   for run, following in itertools.pairwise(runs):
     if (run.setting, run.seed) == (following.setting, following.seed):
       raise UsageError(f"{folder} has seed {run.seed} of {run.setting} twice.")
@@ -109,4 +206,5 @@ def up_to(run: Run, budget: int | None) -> Run:
   if budget is None or budget >= run.steps:
     return run
   records = [record for record in run.records if record["step"] <= budget]
-  return dataclasses.replace(run, steps=budget, records=records)
+  beyond = len(records) < len(run.records)
+  return dataclasses.replace(run, steps=budget, records=records, beyond=beyond)

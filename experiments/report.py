@@ -1,32 +1,42 @@
-"""Tables and pictures of many runs, always from their logs.
+"""Tables, pictures and a page of many runs, always from their logs.
 
     python -m experiments.report experiments/results/modular
 
-reads every run of an experiment in a folder and writes `table.md` and `curves.png`
-there: for each setting how many seeds, and the median and range of what the
-experiment looks at, as the step at which validation accuracy first reached 95 %,
-whether that was sustained, and how often it fell under 95 % again. A run that did not
-get there is counted, and stands behind all others in the median.
+reads every run of an experiment in a folder, or the members of a sweep, and writes
+there
+
+* `table.md`: for each setting how many seeds, and the median and range of what the
+  experiment looks at, as the step at which validation accuracy first reached 95 %,
+  whether that was sustained, and how often it fell under 95 % again. A run that did not
+  get there is counted, and stands behind all others in the median;
+* `survival.md` and `survival.csv`: how many diverged or did not finish, the crossings'
+  quartiles by Kaplan and Meier, the medians' intervals, and costs;
+* `runs.csv`: a row for each run;
+* `curves.png`, and `heatmap.png` where two hyperparameters vary;
+* `report.html`: all of it on one page.
 """
 
 import dataclasses
+import io
 import math
+import shlex
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
-from experiments import cli, figures
+from experiments import cli, crossings, fates, heatmap, made, page, tables
 from experiments.cli import UsageError
+from experiments.curves import draw
+from experiments.fates import summary_of
 from experiments.files import new_file
-from experiments.logs import Run, read_reference, read_runs, up_to
-from experiments.summary import summarise
+from experiments.logs import Run, by_setting, read_reference, read_runs, up_to
 from experiments.wording import digits
+
+__all__ = ["draw", "main", "run", "spread", "summary_of", "table"]
 
 
 def spread(name: str, values: Sequence[float | None]) -> str:
@@ -50,31 +60,10 @@ def spread(name: str, values: Sequence[float | None]) -> str:
   return f"{shown[0]} ({shown[1]} to {shown[2]})" + (f", {missing} not" if missing else "")
 
 
-def _groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
-  groups: dict[tuple[str, str], list[Run]] = {}
-  for run in runs:
-    groups.setdefault((run.setting, run.source), []).append(run)
-  return dict(sorted(groups.items()))
-
-
-def summary_of(run: Run) -> dict[str, float | None]:
-  """The summary that a log gives, a run that was ended early counted as such."""
-  last = run.records[-1]["step"] if run.records else 0
-  thresholds = run.experiment.thresholds
-  return summarise(run.records, full_budget=last >= run.steps, thresholds=thresholds)
-
-
-def table(runs: Sequence[Run], budget: int | None = None) -> str:
-  """A Markdown table, a row for each setting and source, and what was published of it.
-
-  Args:
-    runs: of one experiment, with any settings.
-    budget: leave out what comes after this step.
-  """
+def _rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
   columns = runs[0].experiment.columns
-  header = ("setting", "of", "seeds", *columns)
-  rows = [header, ("---",) * len(header)]
-  for (setting, source), group in _groups([up_to(run, budget) for run in runs]).items():
+  rows = [("setting", "of", "seeds", *columns)]
+  for (setting, source), group in by_setting(runs).items():
     budgets = sorted({run.steps for run in group})
     if len(budgets) > 1:
       steps = " and ".join(f"{steps:,}" for steps in budgets)
@@ -87,78 +76,86 @@ def table(runs: Sequence[Run], budget: int | None = None) -> str:
         digits(name, published[name]) if name in published else "" for name in columns.values()
       ]
       rows.append((setting, "published", "1", *theirs))
-  return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+  return rows
 
 
-def draw(runs: Sequence[Run]) -> Figure:
-  """Median and range over the seeds of both parts against log steps, a panel a setting.
+def table(runs: Sequence[Run], budget: int | None = None) -> str:
+  """A Markdown table, a row for each setting and source, and what was published of it.
 
-  The accuracies, or where there are none the losses.
+  Args:
+    runs: of one experiment, with any settings.
+    budget: leave out what comes after this step.
+
+  Raises:
+    UsageError: if the runs of a setting have several budgets.
   """
-  groups = _groups(runs)
-  ours = {setting: group for (setting, source), group in groups.items() if source == "grokfax"}
-  theirs = {setting: group for (setting, source), group in groups.items() if source != "grokfax"}
-  thresholds = runs[0].experiment.thresholds
-  quantity = "accuracy" if thresholds else "loss"
-  figure = Figure(figsize=(4 * len(ours), 3.4), layout="constrained")
-  panels = figure.subplots(1, len(ours), sharey=True, squeeze=False)[0]
-  for axes, (setting, group) in zip(panels, ours.items(), strict=True):
-    _band(axes, group, f"train_{quantity}", "training", "C0")
-    _band(axes, group, f"val_{quantity}", "validation", "C1")
-    if setting in theirs:
-      steps, values = _columns(theirs[setting], f"val_{quantity}")
-      label = f"validation, reference (n = {len(values)})"
-      axes.plot(steps, np.median(values, 0), color="black", linewidth=0.8, label=label)
-    axes.set(xscale="log", xlabel="optimization steps", title=f"{setting}, n = {len(group)}")
-    for threshold in thresholds:
-      axes.axhline(threshold, color="grey", linewidth=0.8, linestyle=":")
-    axes.grid(alpha=0.2)
-  if thresholds:
-    panels[0].set(ylim=(-0.02, 1.02))
-  else:
-    panels[0].set(yscale="log")
-  panels[0].set(ylabel=f"{quantity}: median and range")
-  panels[0].legend(fontsize="small")
-  return figure
-
-
-def _columns(group: list[Run], name: str) -> tuple[list[float], np.ndarray]:
-  """Steps, and one row of values a run, to the end of the shortest."""
-  logs = [run.records for run in group]
-  length = min(map(len, logs))
-  values = np.array([figures.column(records[:length], name) for records in logs])
-  return figures.column(logs[0][:length], "step"), values
-
-
-def _band(axes: Any, group: list[Run], name: str, label: str, color: str) -> None:
-  steps, values = _columns(group, name)
-  axes.plot(steps, np.median(values, 0), color=color, label=label)
-  axes.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+  return tables.markdown(_rows([up_to(run, budget) for run in runs]))
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """Tables and pictures of many runs, from their logs."""
+  """Tables, pictures and a page of many runs, from their logs."""
 
   folder: tyro.conf.Positional[Path]
-  """whose folders are the runs"""
+  """whose folders are the runs, or a sweep's"""
   reference: Path | None = Path(__file__).parent / "results" / "reference_curves.json"
   """recorded curves of the official code, beside ours where the settings are the same"""
   budget: int | None = None
   """leave out what comes after this step"""
 
 
+def _png(figure: Figure) -> bytes:
+  content = io.BytesIO()
+  figure.savefig(content, format="png", dpi=100)
+  return content.getvalue()
+
+
+def _how(settings: Settings, ours: Sequence[Run]) -> page.How:
+  budget = [] if settings.budget is None else ["--budget", str(settings.budget)]
+  command = ["python", "-m", "experiments.report", str(settings.folder), *budget]
+  return page.How(shlex.join(command), made.commands(ours), made.environments(ours))
+
+
+def _title(ours: Sequence[Run]) -> str:
+  """What the page is of, as "modular, 25 runs of 3 settings"."""
+  counts = {"run": len(ours), "setting": len({run.setting for run in ours})}
+  runs, settings = (f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items())
+  return f"{ours[0].experiment.name}, {runs} of {settings}"
+
+
 def run(settings: Settings) -> None:
-  runs = read_runs(settings.folder)
+  """Writes the files and prints the table.
+
+  Raises:
+    UsageError: if the folder has no runs that can be told together, or damaged files.
+    OSError: naming the file that could not be written.
+  """
+  ours = [up_to(run, settings.budget) for run in read_runs(settings.folder)]
+  both = list(ours)
   if settings.reference:
-    known = {run.setting for run in runs}
-    runs += [run for run in read_reference(settings.reference) if run.setting in known]
-  text = table(runs, settings.budget)
+    known = {run.setting for run in ours}
+    theirs = [run for run in read_reference(settings.reference) if run.setting in known]
+    both += [up_to(run, settings.budget) for run in theirs]
+  results = _rows(both)
+  records = crossings.statistics_of(both)
+  survival, legend = crossings.rows(records), crossings.legend(both)
+  figures = {"curves.png": draw(both), "heatmap.png": heatmap.draw(ours)}
+  pictures = {name: _png(figure) for name, figure in figures.items() if figure}
+  text = tables.markdown(results)
+  written = {
+    "table.md": text,
+    "survival.md": tables.markdown(survival) + tables.definitions(legend),
+    "survival.csv": tables.as_csv(records),
+    "runs.csv": tables.as_csv(fates.records_of(ours)),
+    "report.html": page.of_report(
+      _title(ours), results, survival, legend, pictures, _how(settings, ours)
+    ),
+  }
+  for name, content in (pictures | {n: t.encode() for n, t in written.items()}).items():
+    with new_file(settings.folder / name) as part:
+      part.write_bytes(content)
   print(text, end="")
-  with new_file(settings.folder / "table.md") as part:
-    part.write_text(text)
-  with new_file(settings.folder / "curves.png") as part:
-    draw(runs).savefig(part, format="png", dpi=100)
+  print(f"report: {settings.folder / 'report.html'}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
