@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from experiments.logs import Run
-from experiments.loop import Rules
+from experiments.members import Rules
 from experiments.summary import diverged_step, first_step, percent, summarise
 from experiments.survival import Time
 

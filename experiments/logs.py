@@ -202,9 +202,10 @@ def read_reference(file: Path) -> list[Run]:
 
 
 def up_to(run: Run, budget: int | None) -> Run:
-  """The run as it would have been with a smaller budget."""
+  """The run as it would have been with a smaller budget; of whole runs it shows no figures."""
   if budget is None or budget >= run.steps:
     return run
   records = [record for record in run.records if record["step"] <= budget]
   beyond = len(records) < len(run.records)
-  return dataclasses.replace(run, steps=budget, records=records, beyond=beyond)
+  published = {name: value for name, value in run.published.items() if name.endswith("_step")}
+  return dataclasses.replace(run, steps=budget, records=records, beyond=beyond, published=published)

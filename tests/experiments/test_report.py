@@ -9,7 +9,7 @@ import shlex
 
 import pytest
 
-from experiments import cli, heatmap, logs, made, modular, qm9, report, sweep
+from experiments import cli, grid, heatmap, logs, made, modular, qm9, report
 from experiments.cli import UsageError
 
 
@@ -124,10 +124,10 @@ def append(folder, record):
 
 def write_sweep(folder, curve, **settings):
   """A sweep's folder; `curve` gives a member's records, of its settings."""
-  kind = sweep.settings_of(modular.EXPERIMENT)
+  kind = grid.settings_of(modular.EXPERIMENT)
   settings = kind(**{n: (v,) if isinstance(v, str) else v for n, v in settings.items()})
-  members = sweep.members_of(modular.EXPERIMENT, settings)
-  form = sweep.saved_form(modular.EXPERIMENT, settings, members)
+  members = grid.members_of(modular.EXPERIMENT, settings)
+  form = grid.saved_form(modular.EXPERIMENT, settings, members)
   folder.mkdir()
   (folder / "settings.json").write_text(json.dumps(form))
   lines = [{"member": i, **record} for i, m in enumerate(members) for record in curve(m)]
@@ -361,9 +361,9 @@ def test_the_command_of_a_sweep_is_its_own(tmp_path):
   write_sweep(tmp_path / "out", lambda member: records_of([0.1]), seeds=2, steps=9, **several)
   runs = logs.read_runs(tmp_path / "out")
   ((line, _),) = made.commands(runs)
-  assert line.startswith("python -m experiments.sweep modular --seeds 2 --steps 9 ")
-  settings = cli.parse(sweep.settings_of(modular.EXPERIMENT), shlex.split(line)[4:], "")
-  members = map(dataclasses.asdict, sweep.members_of(modular.EXPERIMENT, settings))
+  assert line.startswith("python -m experiments.sweep modular --steps 9 --seeds 2 ")
+  settings = cli.parse(grid.settings_of(modular.EXPERIMENT), shlex.split(line)[4:], "")
+  members = map(dataclasses.asdict, grid.members_of(modular.EXPERIMENT, settings))
   assert sorted(members, key=str) == sorted((run.values for run in runs), key=str)
 
 
