@@ -33,6 +33,7 @@ class Checkpoints:
   def __init__(self, folder: Path):
     self._path = folder.absolute() / NAME
     self._failed = False
+    self._useless: list[int] = []
     options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True)
     with self._errors():
       self._manager = ocp.CheckpointManager(self._path, options=options)
@@ -74,6 +75,11 @@ class Checkpoints:
     )
     with self._errors():
       self._manager.save(self._number, args=items, force=True)
+    if self._useless:
+      self.wait()
+      while self._useless:
+        with contextlib.suppress(Exception):
+          self._manager.delete(self._useless.pop())
 
   def wait(self) -> None:
     """Returns once all is on the disk."""
@@ -88,25 +94,27 @@ class Checkpoints:
         yield number, self._manager.restore(number, args=items)["position"]
 
   def arrays(self, number: int, like: Any) -> Any:
-    """The arrays of a checkpoint, or None if they cannot be read.
+    """The arrays of a checkpoint.
 
     Args:
       number: of the checkpoint.
       like: arrays of the same shapes, dtypes and shardings.
+
+    Raises:
+      Exception: Orbax's, if they cannot be read, or are others.
     """
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, _leaves(like))
     items = ocp.args.Composite(arrays=ocp.args.StandardRestore(abstract))
     try:
       restored = iter(self._manager.restore(number, args=items)["arrays"])
-    except Exception:  # torn, or of another program
+    except Exception:
       self._failed = True
-      return None
+      raise
     return jax.tree.map(lambda leaf: next(restored) if leaf.size else leaf, like)
 
-  def forget(self, number: int) -> None:
-    """Removes a checkpoint that is of no use."""
-    with contextlib.suppress(Exception):
-      self._manager.delete(number)
+  def leave(self, number: int) -> None:
+    """A checkpoint is of no use: it goes once there is a new one."""
+    self._useless.append(number)
 
   @contextlib.contextmanager
   def _errors(self) -> Iterator[None]:

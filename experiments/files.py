@@ -21,6 +21,7 @@ FILES = (
   *figures.NAMES,
 )
 LOCK = ".lock"
+NEW, GOES_ON, REFUSED = range(3)  # what the process that writes says to the others
 
 
 @contextlib.contextmanager
@@ -50,6 +51,22 @@ def write_json(path: Path, value: Any) -> None:
     part.write_text(json.dumps(value, indent=2) + "\n")
 
 
+def read_json(file: Path) -> dict[str, Any]:
+  """What a file of a run holds; nothing if there is no such file.
+
+  Raises:
+    UsageError: if it is damaged.
+  """
+  try:
+    if isinstance(value := json.loads(file.read_text()), dict):
+      return value
+  except FileNotFoundError:
+    return {}
+  except ValueError:
+    pass
+  raise UsageError(f"{file} is damaged: it holds no JSON object.")
+
+
 @contextlib.contextmanager
 def claimed(
   out: Path | None, name: str, values: dict[str, Any], *, resume: bool = False
@@ -72,27 +89,47 @@ def claimed(
   """
   if not hosts.writes():
     assert out is not None
-    yield out, bool(hosts.agreed(0))
+    if (answer := hosts.agreed(REFUSED)) == REFUSED:
+      raise UsageError("the first process has said why its folder will not do.")
+    yield out, answer == GOES_ON
     return
+  with contextlib.ExitStack() as stack:
+    try:
+      folder, lock = _free_folder(out, name)
+      stack.callback(lock.release)
+      goes_on = _claimed(folder, values, resume)
+    except Exception:
+      hosts.agreed(REFUSED)
+      raise
+    hosts.agreed(GOES_ON if goes_on else NEW)
+    yield folder, goes_on
+
+
+def _free_folder(out: Path | None, name: str) -> tuple[Path, filelock.BaseFileLock]:
+  """`out`, or the first free folder with that name, locked."""
   if out is None:
     folders = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in itertools.count(1))
-    folder, lock = next((f, lock) for f in folders if (lock := _locked(f)) and not _holds_run(f))
-  else:
-    folder, lock = out, _locked(out)
-    if lock is None:
-      raise UsageError(f"--out {out} is in use by another process.")
-  with lock:
-    holds_run = _holds_run(folder)
-    if holds_run and not resume:
-      raise UsageError(
-        f"--out {out} holds another run: name a folder that is new or has none, "
-        "or go on with that one by --resume."
-      )
-    if holds_run and not (folder / "settings.json").exists():
-      raise UsageError(f"--out {out} holds a run without its settings.json: nothing to go on from.")
-    if not holds_run:
-      write_json(folder / "settings.json", values)
-    yield folder, bool(hosts.agreed(holds_run))
+    return next((f, lock) for f in folders if (lock := _locked(f)) and not _holds_run(f))
+  if (lock := _locked(out)) is None:
+    raise UsageError(f"--out {out} is in use by another process.")
+  return out, lock
+
+
+def _claimed(folder: Path, values: dict[str, Any], resume: bool) -> bool:
+  """Whether a locked folder holds a run; if not, it is this one's from now on."""
+  if not _holds_run(folder):
+    write_json(folder / "settings.json", values)
+    return False
+  if not resume:
+    raise UsageError(
+      f"--out {folder} holds another run: name a folder that is new or has none, "
+      "or go on with that one by --resume."
+    )
+  if not (folder / "settings.json").exists():
+    raise UsageError(
+      f"--out {folder} holds a run without its settings.json: nothing to go on from."
+    )
+  return True
 
 
 def _holds_run(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from experiments import imdb, journal, mnist, modular, qm9
 from experiments.cli import UsageError
 from experiments.experiment import Experiment
+from experiments.files import read_json
 from experiments.summary import Record
 
 EXPERIMENTS = {module.EXPERIMENT.name: module.EXPERIMENT for module in (modular, mnist, qm9, imdb)}
@@ -53,22 +54,6 @@ def by_setting(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
   for run in runs:
     groups.setdefault((run.setting, run.source), []).append(run)
   return dict(sorted(groups.items()))
-
-
-def read_json(file: Path) -> dict[str, Any]:
-  """What a file of a run holds; nothing if there is no such file.
-
-  Raises:
-    UsageError: if it is damaged.
-  """
-  try:
-    if isinstance(value := json.loads(file.read_text()), dict):
-      return value
-  except FileNotFoundError:
-    return {}
-  except ValueError:
-    pass
-  raise UsageError(f"{file} is damaged: it holds no JSON object.")
 
 
 def _cost(folder: Path) -> dict[str, float]:

@@ -5,6 +5,7 @@ device a chunk of evaluations passes; then its rows are logged, members that hav
 leave their places to waiting ones, and now and then all is kept in a checkpoint.
 """
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,13 +110,17 @@ class Loop:
     log = self._folder / journal.NAME
     size = log.stat().st_size if log.exists() else 0
     for number, saved in self._checkpoints.positions():
-      position = Position(**saved)
-      if position.log <= size and position.program < len(self._programs):
+      try:
+        position = Position(**saved)
+        if position.log > size:
+          raise ValueError("the log is shorter than it says")
         position, population = self._opened(position)
-        if (state := self._checkpoints.arrays(number, population.state)) is not None:
-          population.state = state
-          return position, population
-      self._checkpoints.forget(number)
+        population.state = self._checkpoints.arrays(number, population.state)
+        return position, population
+      except Exception as error:  # whatever is wrong with it, the one before may do
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        print(f"checkpoint {number} is left out: {reason:.200}", file=sys.stderr)
+        self._checkpoints.leave(number)
     return self._opened(Position())
 
   def _opened(self, position: Position) -> tuple[Position, Population]:
@@ -141,7 +146,8 @@ class Loop:
     """Trains a program's members; False if a signal stopped it before their end."""
     program, waiting = self._programs[position.program], position.waiting
     places, chunk, stopped = self._active(position), program.chunk or 1, False
-    self._watcher.begin([active for active in places if active])
+    if any(places):
+      self._watcher.begin([active for active in places if active])
     while any(places) and not (stopped := hosts.any_of(bool(self._stops))):
       begun = time.monotonic()
       tables = self._advanced(program, population, places, chunk)
@@ -170,7 +176,7 @@ class Loop:
     places = [None if index is None else program.active(index) for index in position.places]
     logged = {tuple(active.label.items()): active.records for active in places if active}
     names = tuple(program.members[0].label)
-    for record in journal.read_log(self._folder / journal.NAME) if position.log else ():
+    for record in journal.read_log(self._folder / journal.NAME, position.log):
       if (label := tuple((name, record[name]) for name in names)) in logged:
         logged[label].append(record)
     return places
@@ -199,10 +205,11 @@ class Loop:
     seconds: float,
   ) -> None:
     """Appends what each member has done, to its end and not beyond."""
-    lines, seen = [], [active for active in places if active]
+    lines, seen = [], []
     for active, table in zip(places, tables, strict=True):
-      if active is None:
+      if active is None or not table:
         continue
+      seen.append(active)
       for record in table:
         active.records.append(record)
         lines.append({**active.label, **record, "seconds": round(seconds, 3)})

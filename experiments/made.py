@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments import methods, runs
-from experiments.logs import Run, read_json
+from experiments.files import read_json
+from experiments.logs import Run
 
 _FACTS = {
   "commit": "commit",

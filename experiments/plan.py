@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from experiments import hosts, methods, runs
+from experiments.cli import UsageError
 from experiments.experiment import Experiment
 from experiments.loop import CHUNK_SECONDS
 from experiments.members import Member, Program
@@ -74,11 +75,11 @@ def member_bytes(program: Program) -> int:
 
 
 def free_bytes() -> int:
-  """Memory of a device, or of the machine, that can be had now."""
+  """Memory that can be had now: of all devices, or of the machine where they share its."""
   stats = jax.local_devices()[0].memory_stats() or {}
   if "bytes_limit" in stats:
-    return stats["bytes_limit"] - stats["bytes_in_use"]
-  return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return jax.device_count() * (stats["bytes_limit"] - stats["bytes_in_use"])
+  return jax.process_count() * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 class Measured(NamedTuple):
@@ -113,16 +114,29 @@ def measured(program: Program) -> Measured:
   evaluation = sorted(seconds)[ROUNDS // 2]
   analysis = population.program.memory_analysis()
   temporary = analysis.temp_size_in_bytes if analysis else 0
-  pace = program.width * program.interval / evaluation
+  pace = min(program.width, len(program.members)) * program.interval / evaluation
   return Measured(program, pace, evaluation, temporary)
 
 
-def with_places(program: Program, width: int, data: int = 1) -> Program:
+def with_places(program: Program, width: int, data: int = 1, *, exact: bool = False) -> Program:
   """The program with so many places or, to fill all devices, a few more.
 
-  One place is on one device; `data` devices share a member, if that is more than one.
+  Args:
+    program: what to place.
+    width: places. One is on one device.
+    data: devices that share a member.
+    exact: no more places than `width`, for a program that goes on; some devices may be idle.
+
+  Raises:
+    UsageError: if several processes cannot share exactly so many places.
   """
-  devices = jax.devices()[: width * data] if jax.process_count() == 1 else jax.devices()
+  several = jax.process_count() > 1
+  devices = jax.devices() if several else jax.devices()[: width * data]
+  if exact and width % (len(devices) // data):
+    if several:
+      raise UsageError(f"{width} places cannot be shared by {len(devices)} devices: use others.")
+    shards = max(n for n in range(1, len(devices) // data + 1) if width % n == 0)
+    devices = devices[: shards * data]
   if len(devices) == 1:
     return program._replace(width=width)
   mesh = mesh_of(devices, data)
@@ -144,11 +158,11 @@ def chosen(program: Program, at_once: int | None, data: int = 1) -> tuple[Progra
   One member at a time is tried against as many as fit.
   """
   if at_once:
-    tried = [measured(with_places(program, at_once, data))]
+    tried = [measured(with_places(program, min(at_once, len(program.members)), data))]
   else:
     tried = [measured(with_places(program, 1, data))]
     each = member_bytes(program) + tried[0].temporary
-    fit = int(MEMORY_SHARE * free_bytes() * (jax.device_count() // data) / each)
+    fit = int(MEMORY_SHARE * free_bytes() / data / each)
     if (many := hosts.agreed(min(len(program.members), fit))) > 1:
       tried.append(measured(with_places(program, many, data)))
   best = tried[hosts.agreed(int(np.argmax([m.pace for m in tried])))]

@@ -120,6 +120,25 @@ def _spread(tree: Any, shardings: Any) -> Any:
   return jax.tree.map(leaf, tree, shardings)
 
 
+def _with(train: Train, own: Places, state: TrainState, rest: Any, place: Any, start: Start):
+  """All places, one of them with another member."""
+  new = Places(train.start(start.key, start.numbers), start.split, start.numbers)
+
+  def put(own, all_, one):
+    return jax.lax.dynamic_update_index_in_dim(all_, one, place, 0) if own else all_
+
+  return jax.tree.map(put, own, Places(state, *rest), new)
+
+
+def _of(own: Places, places: Places, place: Any) -> Places:
+  """What is in one place."""
+
+  def take(own, all_):
+    return jax.lax.dynamic_index_in_dim(all_, place, 0, keepdims=False) if own else all_
+
+  return jax.tree.map(take, own, places)
+
+
 class SideBySide:
   """Several members on the first axis of every array.
 
@@ -167,8 +186,13 @@ class SideBySide:
     state = jax.jit(start, out_shardings=shardings.state)(key, numbers)
     self.state: TrainState = state
     self._rest = split, numbers
-    self._put = jax.jit(self._with, donate_argnums=0, out_shardings=shardings)
-    self._take = jax.jit(self._of)
+    # A split that all share is the caller's too: it is not given away.
+    self._put = jax.jit(
+      functools.partial(_with, train, own),
+      donate_argnums=(0,) if same_split else (0, 1),
+      out_shardings=shardings,
+    )
+    self._take = jax.jit(functools.partial(_of, own))
 
     batch_sharding = None
     if mesh is not None and mesh.shape[DATA] > 1:
@@ -182,24 +206,10 @@ class SideBySide:
     chunk = jax.jit(chunk, donate_argnums=0, out_shardings=(shardings.state, sharding(False)))
     self.program = chunk.lower(state, split, numbers, 1, 1, 1).compile()
 
-  def _with(self, places: Places, place: jax.Array, start: Start) -> Places:
-    new = Places(self._train.start(start.key, start.numbers), start.split, start.numbers)
-
-    def put(own, all_, one):
-      return jax.lax.dynamic_update_index_in_dim(all_, one, place, 0) if own else all_
-
-    return jax.tree.map(put, self._own, places, new)
-
-  def _of(self, places: Places, place: jax.Array) -> Places:
-    def take(own, all_):
-      return jax.lax.dynamic_index_in_dim(all_, place, 0, keepdims=False) if own else all_
-
-    return jax.tree.map(take, self._own, places)
-
   def put(self, place: int, start: Start) -> None:
     if self._everywhere is not None:
       start = _spread(start, jax.tree.map(lambda _: self._everywhere, start))
-    self.state, *rest = self._put(Places(self.state, *self._rest), place, start)
+    self.state, *rest = self._put(self.state, self._rest, place, start)
     self._rest = tuple(rest)
 
   def advance(self, evaluations: int, epochs: int, epoch_steps: int) -> list[Evaluations]:

@@ -65,14 +65,16 @@ class SweepProgress:
   Args:
     steps: of all members, if none ends early.
     goal: of validation accuracy; a member that is there is held.
+    done: steps that the log has already, of a sweep that goes on.
   """
 
-  def __init__(self, steps: int, goal: float | None):
+  def __init__(self, steps: int, goal: float | None, done: int = 0):
     self._goal = goal
     self._at: dict[int, int] = {}
     self._states: dict[int, str] = {}
     self._bar = tqdm(
       total=steps,
+      initial=done,
       unit=" member-steps",
       unit_scale=True,
       disable=not sys.stderr.isatty(),
@@ -83,7 +85,6 @@ class SweepProgress:
   def begin(self, active: Sequence[Active]) -> None:
     for member in active:
       self._at[member.label["member"]] = member.step
-      self._bar.total -= member.step
     self._bar.unpause()
 
   def update(self, seen: Sequence[Active]) -> None:

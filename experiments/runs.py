@@ -18,7 +18,7 @@ import numpy as np
 from experiments import checkpoints, cli, figures, hosts, journal, summary
 from experiments.cli import UsageError
 from experiments.environment import environment, peak_bytes
-from experiments.files import new_file, write_json
+from experiments.files import new_file, read_json, write_json
 from experiments.loop import Loop, Outcome, Watcher
 from experiments.members import Program, Rules
 
@@ -99,9 +99,11 @@ def check_interval(settings: RunSettings, epoch: int) -> None:
 
 def ended(folder: Path) -> dict[str, Any] | None:
   """The summary of a run that came to its end; None if it did not, or was stopped."""
-  file = folder / "summary.json"
-  result = json.loads(file.read_text()) if file.exists() else {"interrupted": True}
-  return None if result["interrupted"] else result
+  result = read_json(folder / "summary.json")
+  if result.get("interrupted", True):
+    return None
+  checkpoints.delete(folder)  # where a kill came between the two
+  return result
 
 
 def write_environment(folder: Path, origin: Mapping[str, Any]) -> None:
@@ -117,7 +119,7 @@ def write_environment(folder: Path, origin: Mapping[str, Any]) -> None:
   if not file.exists():
     write_json(file, here | ({"data": dict(origin)} if origin else {}))
     return
-  before = json.loads(file.read_text())
+  before = read_json(file)
   if before.get("data", {}) != json.loads(json.dumps(dict(origin))):
     raise UsageError(f"the run in {folder} is on other data: see its environment.json.")
   write_json(file, before | {"resumed": [*before.get("resumed", []), here]})

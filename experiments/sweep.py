@@ -6,8 +6,10 @@ trains the product of all that is given more than once. Members that differ in n
 share one compiled program; on an accelerator they are trained side by side.
 """
 
+import dataclasses
 import functools
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,11 +33,11 @@ from experiments import (
 from experiments.cli import UsageError
 from experiments.environment import peak_bytes
 from experiments.experiment import Experiment
-from experiments.files import write_json
+from experiments.files import read_json, write_json
 from experiments.loop import Outcome
 from experiments.members import Program
 from experiments.progress import SweepProgress
-from experiments.summary import diverged_step
+from experiments.summary import Record, diverged_step
 
 PLAN = "plan.json"
 
@@ -46,12 +48,18 @@ def _join(settings: Any) -> None:
     if settings.processes != 1 or settings.process != 0:
       raise UsageError("--processes and --process need a --coordinator HOST:PORT.")
     return
+  if not re.fullmatch(r"\S+:\d+", settings.coordinator):
+    raise UsageError(f"--coordinator must be HOST:PORT; got {settings.coordinator}.")
   if not 0 <= settings.process < settings.processes:
     raise UsageError(f"--process must be from 0 to --processes - 1; got {settings.process}.")
   if settings.out is None:
     raise UsageError("--coordinator needs an --out that all processes see.")
-  if not jax.distributed.is_initialized():
-    jax.distributed.initialize(settings.coordinator, settings.processes, settings.process)
+  try:
+    if not jax.distributed.is_initialized():
+      jax.distributed.initialize(settings.coordinator, settings.processes, settings.process)
+  except (RuntimeError, ValueError) as error:
+    reason = (str(error).splitlines() or [""])[0]
+    raise UsageError(f"--coordinator {settings.coordinator} does not do: {reason}.") from None
 
 
 def _check(settings: Any) -> None:
@@ -68,19 +76,20 @@ def _check(settings: Any) -> None:
 def _check_same(folder: Path, form: dict[str, Any]) -> None:
   """Raises a `UsageError` if the sweep in the folder is another one."""
   file = folder / "settings.json"
+  saved, here = read_json(file), json.loads(json.dumps(form))
   try:
-    saved = json.loads(file.read_text())
-    if saved["experiment"] != form["experiment"]:
+    if saved["experiment"] != here["experiment"]:
       raise ValueError(f"they are of {saved['experiment']}")
-    before, now = saved["sweep"], json.loads(json.dumps(form["sweep"]))
-  except (ValueError, KeyError, TypeError) as error:
+    other = [
+      f"{methods.flag(n)} {_told(before.get(n))}, not {_told(now.get(n))}"
+      for before, now in ((saved["sweep"], here["sweep"]), (saved["common"], here["common"]))
+      for n in sorted(before | now)
+      if before.get(n) != now.get(n)
+    ]
+    same = saved["members"] == here["members"]
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise UsageError(f"{file} is not the settings of a sweep: {error}.") from None
-  other = [
-    f"{methods.flag(n)} {_told(before.get(n))}, not {_told(now.get(n))}"
-    for n in sorted(before | now)
-    if before.get(n) != now.get(n)
-  ]
-  if other or saved["members"] != json.loads(json.dumps(form["members"])):
+  if other or not same:
     raise UsageError(
       f"the sweep in {folder} has {', '.join(other) or 'other members'}: it cannot go on otherwise."
     )
@@ -105,7 +114,8 @@ def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
   programs, origin = plan.programs_of(experiment, members)
   if settings.dry_run:
     programs, measured = plan.placed(programs, settings.at_once, settings.data_devices)
-    print(plan.text(experiment, members, programs, measured))
+    if hosts.writes():
+      print(plan.text(experiment, members, programs, measured))
     return None
   form = grid.saved_form(experiment, settings, members)
   name = f"sweep-{experiment.name}"
@@ -117,9 +127,14 @@ def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
         return summary
     runs.write_environment(folder, origin)
     programs = _with_plan(experiment, members, programs, settings, folder)
-    rules = experiment.rules(members[0])
+    # Of the members' settings, those that say where are not kept.
+    rules = dataclasses.replace(
+      experiment.rules(members[0]), checkpoint_every=settings.checkpoint_every
+    )
     total = sum(program.steps * len(program.members) for program in programs)
-    with SweepProgress(total, rules.goal) as progress:
+    log = folder / journal.NAME
+    done = sum(_last_steps(journal.read_log(log)).values()) if goes_on and log.exists() else 0
+    with SweepProgress(total, rules.goal, done) as progress:
       outcome = runs.train(programs, folder, rules, progress)
     summary = _finish(folder, outcome, members)
   if hosts.writes():
@@ -140,13 +155,16 @@ def _with_plan(
   """The programs with the places that the folder's plan has, which is made if there is none."""
   file = folder / PLAN
   if file.exists():
-    saved = json.loads(file.read_text())["programs"]
-    return [
-      plan.with_places(program, places["width"], settings.data_devices)._replace(
-        chunk=places["chunk"]
-      )
-      for program, places in zip(programs, saved, strict=True)
-    ]
+    saved = read_json(file).get("programs")
+    try:
+      return [
+        plan.with_places(program, one["width"], settings.data_devices, exact=True)._replace(
+          chunk=one["chunk"]
+        )
+        for program, one in zip(programs, saved or (), strict=True)
+      ]
+    except (ValueError, TypeError, KeyError):
+      raise UsageError(f"{file} is damaged: it is not the plan of this sweep.") from None
   if hosts.writes():
     print("measuring ...", file=sys.stderr)
   programs, measured = plan.placed(programs, settings.at_once, settings.data_devices)
@@ -164,14 +182,16 @@ def _with_plan(
   return programs
 
 
+def _last_steps(records: Sequence[Record]) -> dict[int, int]:
+  """How far each member has come."""
+  return {record["member"]: record["step"] for record in records}
+
+
 def _finish(folder: Path, outcome: Outcome, members: Sequence[Any]) -> dict[str, Any]:
   """Writes the end of a sweep, from its log."""
-  steps, diverged = {}, {}
-  for record in journal.read_log(folder / journal.NAME):
-    steps[record["member"]] = record["step"]
-    if diverged_step([record]) is not None:
-      diverged[record["member"]] = record["step"]
-  total = sum(steps.values())
+  records = journal.read_log(folder / journal.NAME)
+  diverged = {r["member"]: r["step"] for r in records if diverged_step([r]) is not None}
+  total = sum(_last_steps(records).values())
   result = {
     "members": len(members),
     "diverged": [
@@ -222,9 +242,9 @@ def _saved(kind: type[Any], folder: Path) -> Any:
   """The command of the sweep in a folder."""
   file = folder / "settings.json"
   try:
-    values = json.loads(file.read_text())["sweep"]
+    values = read_json(file)["sweep"]
     return kind(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
-  except (ValueError, KeyError, TypeError) as error:
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise UsageError(f"{file} is not the settings of a sweep: {error}.") from None
 
 

@@ -116,6 +116,17 @@ def test_a_place_taken_anew(members, alone):
   )
 
 
+def test_a_split_that_all_share_is_not_given_away(members, alone):
+  train, starts = members
+  shared = [start._replace(split=starts[0].split) for start in starts[:4]]
+  population = SideBySide(train, shared[:3], room=ROOM, same_split=True)
+  for place in (1, 2):
+    rows(population, 1)
+    population.put(place, shared[3])
+  population.put(0, shared[0])
+  assert_close(rows(population)[:1], alone[:1])
+
+
 def test_a_member_out_of_its_place_goes_on_alone(members, alone):
   train, starts = members
   population = SideBySide(train, starts[:3], room=ROOM)

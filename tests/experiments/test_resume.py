@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import checkpoints, files, members, modular
+from experiments import checkpoints, files, members, modular, runs
 from experiments.journal import read_log
-from tests.experiments.tools import killed_after
+from tests.experiments.tools import Killed, killed_after
 
 ROOT = Path(__file__).parents[2]
 # A ring, a window that wraps, and a budget that ends within an epoch.
@@ -87,6 +87,30 @@ def test_a_run_goes_on_where_it_was(broken, unbroken, capsys):
   assert main("--out", broken, "--resume") == 0, "there is nothing more to do"
   assert "best validation accuracy" in capsys.readouterr().out
   assert before == {path.name: path.read_bytes() for path in broken.iterdir()}
+
+
+def test_killed_after_the_last_step(unbroken, tmp_path, monkeypatch):
+  """When all was trained and nothing of the end was written."""
+  out = tmp_path / "run"
+
+  def killed(*_):
+    raise Killed
+
+  with monkeypatch.context() as patch:
+    patch.setattr(runs, "finish", killed)
+    with pytest.raises(Killed):
+      main("--out", out, *OFTEN)
+  assert main("--out", out, "--resume") == 0
+  assert_same_run(out, unbroken)
+
+
+def test_damaged_files_are_one_line(broken, capsys):
+  environment = (broken / "environment.json").read_text()
+  (broken / "environment.json").write_text(environment[:30])
+  assert "environment.json is damaged" in refused(capsys, *RUN, "--out", broken, "--resume")
+  (broken / "environment.json").write_text(environment)
+  (broken / "summary.json").write_text("{")
+  assert "summary.json is damaged" in refused(capsys, *RUN, "--out", broken, "--resume")
 
 
 def test_what_is_left_out_is_as_it_was(broken, unbroken):

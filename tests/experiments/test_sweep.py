@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from experiments import logs, modular, report, sweep
+from experiments import checkpoints, logs, modular, report, sweep
 from experiments.journal import read_log
 from tests.experiments.tools import killed_after
 
@@ -60,13 +60,8 @@ def test_side_by_side_with_places_taken_anew(one_after_another, tmp_path):
   """Three places for eight members, each with a budget that ends within an evaluation."""
   out = tmp_path / "out"
   assert main(*SWEEP, "--at-once", 3, "--out", out) == 0
-  expected, found = by_member(one_after_another), by_member(out)
-  assert found.keys() == expected.keys() == set(range(8))
-  for index, records in found.items():
-    assert [r["step"] for r in records] == [r["step"] for r in expected[index]]
-    for record, other in zip(records, expected[index], strict=True):
-      for name in ("train_loss", "val_loss"):
-        assert math.isclose(record[name], other[name], rel_tol=1e-3), (index, record, other)
+  assert set(by_member(out)) == set(range(8))
+  assert_close(out, one_after_another)
   summary = json.loads((out / "summary.json").read_text())
   assert summary["members"] == 8
   assert summary["steps"] == 8 * 31
@@ -90,13 +85,29 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(tmp_path, monkeypatch, caps
   assert list(tmp_path.iterdir()) == []
 
 
-def test_a_killed_sweep_goes_on(one_after_another, tmp_path, monkeypatch):
+def assert_close(folder, other):
+  expected, found = by_member(other), by_member(folder)
+  assert found.keys() == expected.keys()
+  for index, records in found.items():
+    assert [r["step"] for r in records] == [r["step"] for r in expected[index]]
+    for record, one in zip(records, expected[index], strict=True):
+      for name in ("train_loss", "val_loss"):
+        assert math.isclose(record[name], one[name], rel_tol=1e-3), (index, record, one)
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_killed_sweep_goes_on(at_once, one_after_another, tmp_path, monkeypatch, capsys):
   out = tmp_path / "out"
   with killed_after(4, monkeypatch):
-    main(*SWEEP, "--at-once", 1, "--out", out, "--checkpoint-every", 0)
-  assert 0 < len(by_member(out)) < 8
+    main(*SWEEP, "--at-once", at_once, "--out", out, "--checkpoint-every", 0)
+  assert 0 < len(read_log(out / "metrics.jsonl")) < 8 * 11
+  assert [path for path in (out / checkpoints.NAME).iterdir() if path.name.isdigit()]
   assert main("modular", "--resume", "--out", out) == 0
-  assert by_member(out) == by_member(one_after_another)
+  assert "left out" not in capsys.readouterr().err
+  if at_once == 1:
+    assert by_member(out) == by_member(one_after_another)
+  assert_close(out, one_after_another)
+  assert not (out / checkpoints.NAME).exists()
   assert main("modular", "--resume", "--out", out) == 0, "there is nothing more to do"
 
 
