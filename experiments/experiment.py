@@ -6,7 +6,6 @@ Once one of them is known, all are.
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -55,6 +54,12 @@ def check_positive(settings: Any, *names: str) -> None:
   for name in names:
     if not 0 < getattr(settings, name) < float("inf"):
       raise UsageError(f"{methods.flag(name)} must be above 0; got {getattr(settings, name)}.")
+
+
+def kept(settings: Any) -> dict[str, Any]:
+  """The settings that make a run what it is, as `settings.json` holds them."""
+  values = dataclasses.asdict(settings)
+  return {name: value for name, value in values.items() if name not in runs.WHERE}
 
 
 class Data(NamedTuple):
@@ -187,11 +192,11 @@ class Experiment:
     """
     file = folder / "settings.json"
     try:
-      values = {"experiment": "modular", **json.loads(file.read_text())}
+      values = {"experiment": "modular", **files.read_json(file)}
       if (name := values.pop("experiment")) != self.name:
         raise ValueError(f"they are of {name}")
       return self.resolve(self.settings(**values))
-    except (OSError, ValueError, TypeError, KeyError, UsageError) as error:
+    except (ValueError, TypeError, KeyError, UsageError) as error:
       raise UsageError(f"{file} is not the settings of a run of {self.name}: {error}.") from None
 
   def run(self, settings: Any) -> dict[str, Any]:
@@ -207,14 +212,13 @@ class Experiment:
     start, origin = self.start(settings)
     epoch = steps_per_epoch(count(start.split.train), settings.batch_size)
     runs.check_interval(settings, epoch)
-    values = dataclasses.asdict(settings)
-    kept = {name: value for name, value in values.items() if name not in runs.WHERE}
+    values = kept(settings)
     parts = (self.name, *(values[name] for name in self.choices), settings.method, settings.seed)
     name = "-".join(map(str, parts))
-    saved = {"experiment": self.name, **kept}
+    saved = {"experiment": self.name, **values}
     with files.claimed(settings.out, name, saved, resume=settings.resume) as (folder, goes_on):
       if goes_on:
-        self._check_same(settings, folder)
+        runs.check_same(folder, kept(self.saved(folder)), values)
         if result := runs.ended(folder):
           print(self.report(settings, result, folder))
           return result
@@ -253,18 +257,6 @@ class Experiment:
     data_key, key = jax.random.split(jax.random.key(settings.seed))
     split, origin = (split, {}) if split else self.data(settings, data_key)
     return Start(key, split, methods.hyperparameters(settings)), origin
-
-  def _check_same(self, settings: Any, folder: Path) -> None:
-    """Raises a `UsageError` that names the settings which the run in the folder has otherwise."""
-    saved = self.saved(folder)
-    other = [
-      f"{methods.flag(field.name)} {getattr(saved, field.name)}, not {here}"
-      for field in dataclasses.fields(settings)
-      if field.name not in runs.WHERE
-      and (here := getattr(settings, field.name)) != getattr(saved, field.name)
-    ]
-    if other:
-      raise UsageError(f"the run in {folder} has {', '.join(other)}: it cannot go on otherwise.")
 
   def _announce(self, settings: Any, epoch: int, origin: Mapping[str, Any], folder: Path) -> None:
     if origin:

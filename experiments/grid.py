@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from experiments import cli, methods, runs
 from experiments.cli import UsageError
-from experiments.experiment import Experiment
+from experiments.experiment import Experiment, kept
 
 LARGEST = 10_000  # members
 
@@ -77,11 +77,8 @@ def members_of(experiment: Experiment, settings: Any) -> list[Any]:
     UsageError: says what is allowed.
   """
   values = dataclasses.asdict(settings)
-  common = {
-    name: values[name]
-    for name in ("steps", "stop_when_held", "eval_every", "data")
-    if name in values
-  }
+  lengths = {field.name for field in dataclasses.fields(runs.LengthSettings)} - {"out", "resume"}
+  common = {name: value for name, value in values.items() if name in {*lengths, "data"}}
   given = {name: v for name, v in values.items() if isinstance(v, tuple) and v}
   for name, several in given.items():
     if len(set(several)) < len(several):
@@ -104,10 +101,7 @@ def members_of(experiment: Experiment, settings: Any) -> list[Any]:
 
 def saved_form(experiment: Experiment, settings: Any, members: Sequence[Any]) -> dict[str, Any]:
   """What `settings.json` holds: the command, what all members have in common, and what not."""
-  values = [
-    {name: v for name, v in dataclasses.asdict(member).items() if name not in runs.WHERE}
-    for member in members
-  ]
+  values = [kept(member) for member in members]
   common = {n: v for n, v in values[0].items() if all(member[n] == v for member in values)}
   command = dataclasses.asdict(settings)
   return {

@@ -153,7 +153,7 @@ class Loop:
       tables = self._advanced(program, population, places, chunk)
       if program.chunk is None:
         pace = (time.monotonic() - begun) / len(tables[0])
-        chunk = max(1, min(population.room, int(CHUNK_SECONDS / pace)))
+        chunk = max(1, min(program.room, int(CHUNK_SECONDS / pace)))
       self._log(places, tables, self._seconds + time.monotonic() - begun)
       for place, active in enumerate(places):
         if active and active.ended:

@@ -181,12 +181,7 @@ def placed(
   return [first, *others], tried
 
 
-def text(
-  experiment: Experiment,
-  members: Sequence[Any],
-  programs: Sequence[Program],
-  tried: Sequence[Measured],
-) -> str:
+def text(members: Sequence[Any], programs: Sequence[Program], tried: Sequence[Measured]) -> str:
   """The plan in words."""
   lines = [f"{len(members):,} members in {len(programs)} program{'s' * (len(programs) > 1)}:"]
   total = 0

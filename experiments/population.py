@@ -42,12 +42,10 @@ class Population(Protocol):
 
   Attributes:
     state: what changes from step to step, of all of them.
-    room: evaluations in a chunk, at most.
     program: compiled.
   """
 
   state: TrainState
-  room: int
   program: jax.stages.Compiled
 
   def put(self, place: int, start: Start) -> None:
@@ -66,7 +64,6 @@ class Alone:
   """One member: nothing is vectorized."""
 
   def __init__(self, train: Train, start: Start, *, room: int):
-    self.room = room
     self._start = jax.jit(train.start)
     self._rest = start.split, start.numbers
     self.state = self._start(start.key, start.numbers)
@@ -159,7 +156,7 @@ class SideBySide:
     mesh: Mesh | None = None,
     same_split: bool = False,
   ):
-    self.room, self._train, self._count = room, train, len(starts)
+    self._room, self._train, self._count = room, train, len(starts)
     keys, splits, numbers = zip(*starts, strict=True)
     key, numbers = jnp.stack(keys), _stacked(*numbers)
     split = splits[0] if same_split else _stacked(*splits)
@@ -220,7 +217,7 @@ class SideBySide:
   @functools.cached_property
   def _one(self) -> Alone:
     state, split, numbers = self._member(0)
-    return Alone(self._train, Start(state.key, split, numbers), room=self.room)
+    return Alone(self._train, Start(state.key, split, numbers), room=self._room)
 
   def _member(self, place: int) -> Places:
     return self._take(Places(self.state, *self._rest), place)

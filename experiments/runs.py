@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 
-from experiments import checkpoints, cli, figures, hosts, journal, summary
+from experiments import checkpoints, cli, figures, hosts, journal, methods, summary
 from experiments.cli import UsageError
 from experiments.environment import environment, peak_bytes
 from experiments.files import new_file, read_json, write_json
@@ -40,7 +40,7 @@ class LengthSettings:
   resume: bool = False
   """go on with what is in --out where it was stopped; if there is nothing, begin"""
   checkpoint_every: float = 30.0
-  """seconds from one checkpoint to the next: what a kill costs at most; 0 is every chunk"""
+  """seconds of training from one checkpoint to the next, at least; 0 is every chunk"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +106,21 @@ def ended(folder: Path) -> dict[str, Any] | None:
   return result
 
 
+def check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+  """Raises a `UsageError` that names the settings which what is in the folder has otherwise."""
+  other = [
+    f"{methods.flag(name)} {_told(before.get(name))}, not {_told(now.get(name))}"
+    for name in dict.fromkeys((*before, *now))
+    if before.get(name) != now.get(name)
+  ]
+  if other:
+    raise UsageError(f"what is in {folder} has {', '.join(other)}: it cannot go on otherwise.")
+
+
+def _told(value: Any) -> str:
+  return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def write_environment(folder: Path, origin: Mapping[str, Any]) -> None:
   """Writes what runs, on what and on which data; a run gone on with keeps each part's.
 
@@ -163,11 +178,7 @@ def finish(
     **summary.summarise(records, full_budget=steps == settings.steps, thresholds=thresholds),
     "diverged_step": summary.diverged_step(records),
     "steps": steps,
-    "seconds": round(outcome.seconds, 3),
-    "compile_seconds": round(outcome.compile_seconds, 3),
     "steps_per_second": round(steps / outcome.seconds, 2) if steps else None,
-    "peak_bytes": peak_bytes(),
-    "interrupted": outcome.stopped,
   }
   with new_file(folder / "parameters.npz") as part, part.open("wb") as file:
     np.savez(file, **parameters(outcome.population.state.params))
@@ -175,7 +186,24 @@ def finish(
     for name, figure in figures.of_run(records, thresholds).items():
       with new_file(folder / name) as part:
         figure.savefig(part, format="png", dpi=120)
-  write_json(folder / "summary.json", result)  # the last: with it, the run has ended
-  if not outcome.stopped:
-    checkpoints.delete(folder)
+  return end(folder, result, outcome)
+
+
+def end(folder: Path, figures: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+  """Writes `summary.json`, the last file of all: with it a run, or a sweep, has ended.
+
+  Returns:
+    What is in it: the figures and what they cost.
+  """
+  result = {
+    **figures,
+    "seconds": round(outcome.seconds, 3),
+    "compile_seconds": round(outcome.compile_seconds, 3),
+    "peak_bytes": peak_bytes(),
+    "interrupted": outcome.stopped,
+  }
+  if hosts.writes():
+    write_json(folder / "summary.json", result)
+    if not outcome.stopped:
+      checkpoints.delete(folder)
   return result

@@ -6,7 +6,6 @@ trains the product of all that is given more than once. Members that differ in n
 share one compiled program; on an accelerator they are trained side by side.
 """
 
-import dataclasses
 import functools
 import json
 import re
@@ -18,20 +17,17 @@ from typing import Any
 import jax
 
 from experiments import (
-  checkpoints,
   cli,
   files,
   grid,
   hosts,
   journal,
   logs,
-  methods,
   plan,
   report,
   runs,
 )
 from experiments.cli import UsageError
-from experiments.environment import peak_bytes
 from experiments.experiment import Experiment
 from experiments.files import read_json, write_json
 from experiments.loop import Outcome
@@ -80,23 +76,11 @@ def _check_same(folder: Path, form: dict[str, Any]) -> None:
   try:
     if saved["experiment"] != here["experiment"]:
       raise ValueError(f"they are of {saved['experiment']}")
-    other = [
-      f"{methods.flag(n)} {_told(before.get(n))}, not {_told(now.get(n))}"
-      for before, now in ((saved["sweep"], here["sweep"]), (saved["common"], here["common"]))
-      for n in sorted(before | now)
-      if before.get(n) != now.get(n)
-    ]
-    same = saved["members"] == here["members"]
-  except (ValueError, KeyError, TypeError, AttributeError) as error:
-    raise UsageError(f"{file} is not the settings of a sweep: {error}.") from None
-  if other or not same:
-    raise UsageError(
-      f"the sweep in {folder} has {', '.join(other) or 'other members'}: it cannot go on otherwise."
-    )
-
-
-def _told(value: Any) -> str:
-  return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    runs.check_same(folder, saved["common"] | saved["sweep"], here["common"] | here["sweep"])
+    if saved["members"] != here["members"]:
+      raise ValueError("its members are others")
+  except (ValueError, KeyError, TypeError) as error:
+    raise UsageError(f"{file} is not the settings of this sweep: {error}.") from None
 
 
 def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
@@ -115,7 +99,7 @@ def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
   if settings.dry_run:
     programs, measured = plan.placed(programs, settings.at_once, settings.data_devices)
     if hosts.writes():
-      print(plan.text(experiment, members, programs, measured))
+      print(plan.text(members, programs, measured))
     return None
   form = grid.saved_form(experiment, settings, members)
   name = f"sweep-{experiment.name}"
@@ -127,10 +111,7 @@ def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
         return summary
     runs.write_environment(folder, origin)
     programs = _with_plan(experiment, members, programs, settings, folder)
-    # Of the members' settings, those that say where are not kept.
-    rules = dataclasses.replace(
-      experiment.rules(members[0]), checkpoint_every=settings.checkpoint_every
-    )
+    rules = experiment.rules(members[0])
     total = sum(program.steps * len(program.members) for program in programs)
     log = folder / journal.NAME
     done = sum(_last_steps(journal.read_log(log)).values()) if goes_on and log.exists() else 0
@@ -169,7 +150,7 @@ def _with_plan(
     print("measuring ...", file=sys.stderr)
   programs, measured = plan.placed(programs, settings.at_once, settings.data_devices)
   if hosts.writes():
-    print(plan.text(experiment, members, programs, measured), flush=True)
+    print(plan.text(members, programs, measured), flush=True)
     write_json(
       file,
       {
@@ -192,24 +173,16 @@ def _finish(folder: Path, outcome: Outcome, members: Sequence[Any]) -> dict[str,
   records = journal.read_log(folder / journal.NAME)
   diverged = {r["member"]: r["step"] for r in records if diverged_step([r]) is not None}
   total = sum(_last_steps(records).values())
-  result = {
+  figures = {
     "members": len(members),
     "diverged": [
       {"member": member, "step": step, "reason": "the training loss was not finite"}
       for member, step in sorted(diverged.items())
     ],
     "steps": total,
-    "seconds": round(outcome.seconds, 3),
-    "compile_seconds": round(outcome.compile_seconds, 3),
     "member_steps_per_second": round(total / outcome.seconds, 2) if total else None,
-    "peak_bytes": peak_bytes(),
-    "interrupted": outcome.stopped,
   }
-  if hosts.writes():
-    write_json(folder / "summary.json", result)
-    if not outcome.stopped:
-      checkpoints.delete(folder)
-  return result
+  return runs.end(folder, figures, outcome)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

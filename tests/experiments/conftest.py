@@ -1,10 +1,14 @@
-"""Made data, prepared, for every experiment that reads some."""
+"""What tests of the experiments begin with: made data, prepared; a run, whole and broken off."""
 
 import numpy as np
 import pytest
 
+from experiments import checkpoints, members
 from experiments.data import store
 from experiments.data.imdb import Review, tokens
+from experiments.journal import read_log
+from tests.experiments.resumable import OFTEN, main, newest_first
+from tests.experiments.tools import killed_after
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +43,23 @@ def prepared(tmp_path_factory):
   sentiments = rng.choice(["positive", "negative"], 1_000)
   keep("imdb", tokens(map(Review, reviews, sentiments.tolist())))
   return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+  out = tmp_path_factory.mktemp("unbroken") / "run"
+  assert main("--out", out) == 0
+  assert not (out / checkpoints.NAME).exists()
+  return out
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+  """A run that was killed in the middle, right after its fourth chunk was logged."""
+  out = tmp_path / "run"
+  with killed_after(3, monkeypatch) as patch:
+    patch.setattr(members, "CHUNK_STEPS", 30)
+    main("--out", out, *OFTEN)
+  assert 0 < len(read_log(out / "metrics.jsonl")) < 101
+  assert len(newest_first(out)) == 2
+  return out

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import sweep
-from tests.experiments.test_sweep import by_member
+from tests.experiments.tools import by_member
 
 ROOT = Path(__file__).parents[2]
 SWEEP = [

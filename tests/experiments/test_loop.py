@@ -13,7 +13,7 @@ from experiments.loop import Loop
 from experiments.members import Member, Program, Rules
 from experiments.population import SideBySide
 from experiments.training import make_train
-from tests.experiments.test_population import perceptron
+from tests.experiments.tools import perceptron
 
 MEMBERS = 32
 STEPS = 95  # 31 epochs of three steps, and two steps more

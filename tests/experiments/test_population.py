@@ -4,14 +4,13 @@ import functools
 import re
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from experiments import methods, modular
 from experiments.population import SideBySide, is_clock, mesh_of, populate
-from experiments.training import Task, make_train
+from experiments.training import make_train
+from tests.experiments.tools import perceptron
 from tests.helpers import copies_and_scatters
 
 MEMBERS = 8
@@ -28,22 +27,6 @@ def resolved(seed, method):
   operation = ["add", "mul", "sub", "div"][seed % 4]
   values = {"lamb": 1.0 + seed / 4, "learning_rate": 1e-2, **SMALL, **METHODS[method]}
   return EXPERIMENT.resolve(modular.Settings(seed=seed, operation=operation, **values))
-
-
-def perceptron():
-  """A net that compiles in no time."""
-
-  def init(key):
-    one, two = jax.random.split(key)
-    return {"in": jax.random.normal(one, (2, 7, 16)), "out": jax.random.normal(two, (16, 7)) / 4}
-
-  def score(params, rows):
-    x, y, answer = rows
-    z = jnp.tanh(params["in"][0, x] + params["in"][1, y]) @ params["out"]
-    losses = optax.softmax_cross_entropy_with_integer_labels(z, answer)
-    return {"loss": losses, "accuracy": (z.argmax(-1) == answer).astype(losses.dtype)}
-
-  return Task(init, score)
 
 
 def trained_by(settings):

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import checkpoints, logs, modular, report, sweep
 from experiments.journal import read_log
-from tests.experiments.tools import killed_after
+from tests.experiments.tools import by_member, killed_after
 
 SMALL = [
   "modular",
@@ -25,13 +25,6 @@ SWEEP = [*SMALL, "--seeds", "2", "--lamb", "1", "5", "--operation", "add", "mul"
 
 def main(*arguments):
   return sweep.main([*map(str, arguments)])
-
-
-def by_member(folder):
-  logs_: dict[int, list] = {}
-  for record in read_log(folder / "metrics.jsonl"):
-    logs_.setdefault(record.pop("member"), []).append({**record, "seconds": None})
-  return logs_
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +94,12 @@ def test_a_killed_sweep_goes_on(at_once, one_after_another, tmp_path, monkeypatc
   with killed_after(4, monkeypatch):
     main(*SWEEP, "--at-once", at_once, "--out", out, "--checkpoint-every", 0)
   assert 0 < len(read_log(out / "metrics.jsonl")) < 8 * 11
-  assert [path for path in (out / checkpoints.NAME).iterdir() if path.name.isdigit()]
+  with checkpoints.Checkpoints(out) as saved:
+    _, position = next(saved.positions())
+  kept = (out / "metrics.jsonl").read_bytes()[: position["log"]]
+  assert kept
   assert main("modular", "--resume", "--out", out) == 0
+  assert (out / "metrics.jsonl").read_bytes().startswith(kept), "none of it was trained again"
   assert "left out" not in capsys.readouterr().err
   if at_once == 1:
     assert by_member(out) == by_member(one_after_another)

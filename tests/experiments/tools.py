@@ -10,7 +10,8 @@ import optax
 import pytest
 
 from experiments.data import __main__ as prepare_command
-from experiments.journal import Journal
+from experiments.journal import Journal, read_log
+from experiments.training import Task
 
 
 def with_key_biases(change, tree):
@@ -39,6 +40,30 @@ def plain_step(task, optimizer):
     return optax.apply_updates(params, updates), opt_state, loss, accuracy
 
   return step
+
+
+def perceptron():
+  """A net that compiles in no time."""
+
+  def init(key):
+    one, two = jax.random.split(key)
+    return {"in": jax.random.normal(one, (2, 7, 16)), "out": jax.random.normal(two, (16, 7)) / 4}
+
+  def score(params, rows):
+    x, y, answer = rows
+    z = jnp.tanh(params["in"][0, x] + params["in"][1, y]) @ params["out"]
+    losses = optax.softmax_cross_entropy_with_integer_labels(z, answer)
+    return {"loss": losses, "accuracy": (z.argmax(-1) == answer).astype(losses.dtype)}
+
+  return Task(init, score)
+
+
+def by_member(folder):
+  """The log of each member of a sweep, without the times."""
+  logs_: dict[int, list] = {}
+  for record in read_log(folder / "metrics.jsonl"):
+    logs_.setdefault(record.pop("member"), []).append({**record, "seconds": None})
+  return logs_
 
 
 class Killed(BaseException):
