@@ -18,6 +18,7 @@ there
 
 import dataclasses
 import io
+import itertools
 import math
 import shlex
 import statistics
@@ -28,15 +29,13 @@ from pathlib import Path
 import tyro
 from matplotlib.figure import Figure
 
-from experiments import cli, crossings, fates, heatmap, made, page, tables
+from experiments import cli, crossings, curves, fates, heatmap, made, page, tables
 from experiments.cli import UsageError
-from experiments.curves import draw
-from experiments.fates import summary_of
 from experiments.files import new_file
 from experiments.logs import Run, by_setting, read_reference, read_runs, up_to
 from experiments.wording import digits
 
-__all__ = ["draw", "main", "run", "spread", "summary_of", "table"]
+REFERENCE = Path(__file__).parent / "results" / "reference_curves.json"
 
 
 def spread(name: str, values: Sequence[float | None]) -> str:
@@ -68,7 +67,7 @@ def _rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     if len(budgets) > 1:
       steps = " and ".join(f"{steps:,}" for steps in budgets)
       raise UsageError(f"{setting} has runs of {steps} steps: name a --budget that all have.")
-    summaries = [summary_of(run) for run in group]
+    summaries = [fates.summary_of(run) for run in group]
     spreads = [spread(name, [s.get(name) for s in summaries]) for name in columns.values()]
     rows.append((setting, source, str(len(group)), *spreads))
     if published := group[0].published:
@@ -98,7 +97,7 @@ class Settings:
 
   folder: tyro.conf.Positional[Path]
   """whose folders are the runs, or a sweep's"""
-  reference: Path | None = Path(__file__).parent / "results" / "reference_curves.json"
+  reference: Path | None = REFERENCE
   """recorded curves of the official code, beside ours where the settings are the same"""
   budget: int | None = None
   """leave out what comes after this step"""
@@ -111,8 +110,10 @@ def _png(figure: Figure) -> bytes:
 
 
 def _how(settings: Settings, ours: Sequence[Run]) -> page.How:
-  budget = [] if settings.budget is None else ["--budget", str(settings.budget)]
-  command = ["python", "-m", "experiments.report", str(settings.folder), *budget]
+  given = {"reference": settings.reference, "budget": settings.budget}
+  usual = {"reference": REFERENCE, "budget": None}
+  told = [[f"--{name}", str(v)] for name, v in given.items() if v != usual[name]]
+  command = ["python", "-m", "experiments.report", str(settings.folder), *itertools.chain(*told)]
   return page.How(shlex.join(command), made.commands(ours), made.environments(ours))
 
 
@@ -139,7 +140,7 @@ def run(settings: Settings) -> None:
   results = _rows(both)
   records = crossings.statistics_of(both)
   survival, legend = crossings.rows(records), crossings.legend(both)
-  figures = {"curves.png": draw(both), "heatmap.png": heatmap.draw(ours)}
+  figures = {"curves.png": curves.draw(both), "heatmap.png": heatmap.draw(ours)}
   pictures = {name: _png(figure) for name, figure in figures.items() if figure}
   text = tables.markdown(results)
   written = {

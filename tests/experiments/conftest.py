@@ -1,4 +1,4 @@
-"""What tests of the experiments begin with: made data, prepared; a run, whole and broken off."""
+"""What tests begin with: made data, prepared; runs, whole, broken off and of each fate."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from experiments import checkpoints, members
 from experiments.data import store
 from experiments.data.imdb import Review, tokens
 from experiments.journal import read_log
+from tests.experiments.logged import append, diverged_at, write_run
 from tests.experiments.resumable import OFTEN, main, newest_first
 from tests.experiments.tools import killed_after
 
@@ -63,3 +64,15 @@ def broken(tmp_path, monkeypatch):
   assert 0 < len(read_log(out / "metrics.jsonl")) < 101
   assert len(newest_first(out)) == 2
   return out
+
+
+@pytest.fixture
+def fates(tmp_path):
+  """A run of each fate: to the end, cut off before the goal and after, diverged, held."""
+  write_run(tmp_path, 0, [0.5, 0.96, 0.5, *[0.99] * 97])
+  write_run(tmp_path, 1, [0.5, 0.5], 1_000)
+  write_run(tmp_path, 2, [0.5, 0.5, 0.5, 0.99], 1_000)
+  append(write_run(tmp_path, 3, [0.5, 0.5], 1_000), diverged_at(30))
+  append(write_run(tmp_path, 4, [0.5, 0.99], 1_000), diverged_at(30))
+  write_run(tmp_path, 5, [0.5, *[0.99] * 6], 1_000, stop_when_held=50)
+  return tmp_path

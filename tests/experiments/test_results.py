@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import journal, logs, report, summary
+from experiments import fates, journal, logs, report, summary
 from experiments.wording import digits
 
 ROOT = Path(__file__).parents[2]
@@ -81,19 +81,39 @@ def test_filter_and_weight_decay_each_alone(name):
   lines = (ROOT / "README.md").read_text().splitlines()
   (row,) = [line for line in lines if line.lower().startswith(f"| {name}: ")]
   for setting in settings:
-    values = [report.summary_of(run)[figure] for run in runs if run.setting == setting]
+    values = [fates.summary_of(run)[figure] for run in runs if run.setting == setting]
     assert report.spread(figure, values) in row, setting
 
 
 def test_the_readme_on_all_held_out_reviews():
   runs = [logs.up_to(run, GRIDS["imdb"][2]) for run in logs.read_runs(RESULTS / "imdb")]
-  best = [report.summary_of(run)["best_val_accuracy"] for run in runs]
+  best = [fates.summary_of(run)["best_val_accuracy"] for run in runs]
   neither, decay, filter_, both = (digits("best_val_accuracy", value) for value in best)
   text = " ".join((ROOT / "README.md").read_text().split())
   assert (
     f"the best accuracies are {neither}, {decay} with weight decay alone, {filter_} with the "
     f"filter alone and {both} with both"
   ) in text
+
+
+def test_what_the_page_says_of_imdb():
+  """Steps to 70 %, the falls back to chance, and by how much the best batch flatters."""
+  runs = [logs.up_to(run, GRIDS["imdb"][2]).records for run in logs.read_runs(RESULTS / "imdb")]
+  first = [next(r["step"] for r in run if r["val_accuracy"] >= 0.7) for run in runs]
+  last = [max(r["step"] for r in run if r["train_accuracy"] > 0.6) for run in runs]
+  best = [
+    [max(r[name] for r in run) for run in runs] for name in ("val_batch_accuracy", "val_accuracy")
+  ]
+  gains = sorted(round(100 * (batch - whole)) for batch, whole in zip(*best, strict=True))
+  neither, decay, filter_, both = (f"{step:,}" for step in first)
+  text = " ".join((RESULTS / "README.md").read_text().split())
+  assert (
+    f"70 % comes at step {neither} without the filter and at {filter_} with it. At weight decay 10 "
+    f"it comes at {decay} without the filter and at {both} with it; then both fall back to chance, "
+    f"training too, after step {last[1]:,} and after {last[3]:,}"
+  ) in text
+  assert last[0] == last[2] == GRIDS["imdb"][2]
+  assert f"best batch of 50 is {gains[0]} to {gains[-1]} points above the best of all 250" in text
 
 
 def test_how_soon_qm9_reaches_a_loss_of_10():
