@@ -1,5 +1,6 @@
 """The committed evidence: complete, at the sources' length, and what the pages say of it."""
 
+import collections
 import json
 import statistics
 from pathlib import Path
@@ -7,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import fates, journal, logs, report, summary
+from experiments import crossings, fates, journal, logs, report, summary, tables
 from experiments.wording import digits
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/*/settings.json"))
+SWEEP = logs.read_runs(RESULTS / "sweep")
+PAPERS_EMA = "grokfast_ema mul"
 MODULAR = [folder for folder in RUNS if folder.parent.name == "modular"]
 # Both weight decays, seeds and steps of the tables; the figure in the README's table.
 GRIDS = {
@@ -114,6 +117,42 @@ def test_what_the_page_says_of_imdb():
   ) in text
   assert last[0] == last[2] == GRIDS["imdb"][2]
   assert f"best batch of 50 is {gains[0]} to {gains[-1]} points above the best of all 250" in text
+
+
+def test_a_sweep_s_members_are_the_runs_alone():
+  """Digit for digit, of processes and programs of their own."""
+  alone = {
+    run.seed: run for run in logs.read_runs(RESULTS / "modular") if run.setting == PAPERS_EMA
+  }
+  members = [run for run in SWEEP if run.setting == PAPERS_EMA]
+  assert [run.seed for run in members] == list(range(5))
+  for member in members:
+    pairs = list(zip(member.records, alone[member.seed].records, strict=False))
+    assert len(pairs) >= 200
+    for name in ("step", "val_accuracy", "val_loss"):
+      assert all(one[name] == other[name] for one, other in pairs)
+
+
+def test_what_the_page_says_of_the_sweep():
+  text = (RESULTS / "README.md").read_text()
+  reference = logs.read_reference(RESULTS / "reference_curves.json")
+  both = SWEEP + [run for run in reference if run.setting == PAPERS_EMA]
+  assert tables.markdown(crossings.rows(crossings.statistics_of(both))) in text
+  held = collections.Counter(
+    (run.values["alpha"], run.values["lamb"]) for run in SWEEP if fates.ending(run) == "held"
+  )
+  assert held == {(0.98, 2.0): 2, (0.98, 5.0): 4, (0.9, 1.0): 3, (0.9, 2.0): 2}
+  words = " ".join(text.split())
+  assert (
+    "at α 0.98 two of five did with λ 2 and four with λ 5, at α 0.9 three with λ 1 and two with "
+    "λ 2, and no other"
+  ) in words
+  plan, end = (
+    json.loads((RESULTS / "sweep" / f"{n}.json").read_text()) for n in ("plan", "summary")
+  )
+  one, many = (each["member_steps_per_second"] for each in plan["measured"])
+  assert f"{one:.1f} member-steps a second one after another, {many:.1f} with all 40" in words
+  assert f"It made {end['member_steps_per_second']:.1f} over its 26 minutes" in words
 
 
 def test_how_soon_qm9_reaches_a_loss_of_10():
