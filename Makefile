@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow test-floor lint clean
+.PHONY: help demo test test-slow test-floor bench lint clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +25,9 @@ FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcar
 
 test-slow: $(VENV)/dev  ## set up, then run the tests that take minutes
 	$(RUN) -m pytest -n 2 -m slow
+
+bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour on two cores)
+	$(RUN) -m experiments.benchmarks
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
 	$(VENV)-floor/bin/python -m pytest -n 2 $(FLOOR) -k "not contract or $(FLOOR_CASES)"

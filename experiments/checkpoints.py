@@ -1,6 +1,7 @@
 """What a killed run goes on from: its arrays and its place in the log, the last two kept."""
 
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import orbax.checkpoint as ocp
 
 from experiments.files import could_not_write
 
@@ -33,11 +33,23 @@ class Checkpoints:
   def __init__(self, folder: Path):
     self._path = folder.absolute() / NAME
     self._failed = False
+    self._number = 0
     self._useless: list[int] = []
-    options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True)
+
+  @functools.cached_property
+  def _ocp(self) -> Any:
+    """Orbax: its import takes about as long as JAX's, and few starts need it at once."""
+    import orbax.checkpoint
+
+    return orbax.checkpoint
+
+  @functools.cached_property
+  def _manager(self) -> Any:
+    options = self._ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True)
     with self._errors():
-      self._manager = ocp.CheckpointManager(self._path, options=options)
-      self._number = max(self._manager.all_steps(), default=0)
+      manager = self._ocp.CheckpointManager(self._path, options=options)
+      self._number = max(manager.all_steps(), default=0)
+    return manager
 
   def __enter__(self) -> "Checkpoints":
     self._levels = [(log, log.level) for log in map(logging.getLogger, LOUD)]
@@ -48,8 +60,9 @@ class Checkpoints:
     return self
 
   def __exit__(self, *_) -> None:
-    with contextlib.suppress(Exception):  # whoever needs the last one has waited for it
-      self._manager.close()
+    if "_manager" in vars(self):
+      with contextlib.suppress(Exception):  # whoever needs the last one has waited for it
+        self._manager.close()
     if self._failed:
       time.sleep(LATE_SECONDS)
       gc.collect()
@@ -69,12 +82,13 @@ class Checkpoints:
     Raises:
       OSError: if this or the last one could not be written; the ones before are there.
     """
+    manager, args = self._manager, self._ocp.args
     self._number += 1
-    items = ocp.args.Composite(
-      arrays=ocp.args.StandardSave(_leaves(arrays)), position=ocp.args.JsonSave(position)
+    items = args.Composite(
+      arrays=args.StandardSave(_leaves(arrays)), position=args.JsonSave(position)
     )
     with self._errors():
-      self._manager.save(self._number, args=items, force=True)
+      manager.save(self._number, args=items, force=True)
     if self._useless:
       self.wait()
       while self._useless:
@@ -88,9 +102,11 @@ class Checkpoints:
 
   def positions(self) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and position of each checkpoint that can be read so far, the newest first."""
+    if not self._path.exists():
+      return
     for number in sorted(self._manager.all_steps(), reverse=True):
       with contextlib.suppress(Exception):  # torn: whatever Orbax says to that, it is none
-        items = ocp.args.Composite(position=ocp.args.JsonRestore())
+        items = self._ocp.args.Composite(position=self._ocp.args.JsonRestore())
         yield number, self._manager.restore(number, args=items)["position"]
 
   def arrays(self, number: int, like: Any) -> Any:
@@ -103,8 +119,8 @@ class Checkpoints:
     Raises:
       Exception: Orbax's, if they cannot be read, or are others.
     """
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, _leaves(like))
-    items = ocp.args.Composite(arrays=ocp.args.StandardRestore(abstract))
+    abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, _leaves(like))
+    items = self._ocp.args.Composite(arrays=self._ocp.args.StandardRestore(abstract))
     try:
       restored = iter(self._manager.restore(number, args=items)["arrays"])
     except Exception:

@@ -1,14 +1,17 @@
 """Pictures, always from logs: accuracy and loss against log steps, as the paper draws them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+  from matplotlib.figure import Figure
 
 NAMES = ("accuracy.png", "loss.png")
 
 
-def _axes(quantity: str, thresholds: Sequence[float]) -> tuple[Figure, Any]:
+def _axes(quantity: str, thresholds: Sequence[float]) -> tuple["Figure", Any]:
+  from matplotlib.figure import Figure  # what starts a run need not wait for it
+
   figure = Figure(figsize=(6, 4), layout="constrained")
   axes = figure.add_subplot()
   axes.set(xscale="log", xlabel="optimization steps", ylabel=quantity)
@@ -29,7 +32,7 @@ def column(records: Sequence[dict[str, Any]], name: str) -> list[float]:
 
 def of_run(
   records: Sequence[dict[str, Any]], thresholds: Sequence[float] = ()
-) -> dict[str, Figure]:
+) -> dict[str, "Figure"]:
   """The pictures of one run by file name: training and validation in each.
 
   Args:

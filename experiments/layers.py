@@ -1,10 +1,13 @@
 """Models as pure functions, and linear layers whose parameters are drawn as torch draws them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
+
+OperandDtype: TypeAlias = Literal["float32", "bfloat16"]
 
 
 def pure(build: Callable[[nnx.Rngs], Any]) -> tuple[Callable[[jax.Array], Any], Callable[..., Any]]:
@@ -22,9 +25,43 @@ def pure(build: Callable[[nnx.Rngs], Any]) -> tuple[Callable[[jax.Array], Any], 
 
 def uniform(fan_in: int) -> nnx.Initializer:
   """U(±1/√fan_in), torch's default for the weight and the bias of a linear layer."""
-  return lambda key, shape, dtype=jax.numpy.float32: jax.random.uniform(
+  return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
     key, shape, dtype, -(fan_in**-0.5), fan_in**-0.5
   )
+
+
+def _rounded_product(a: jax.Array, b: jax.Array) -> jax.Array:
+  return jax.lax.dot(
+    a.astype(jnp.bfloat16), b.astype(jnp.bfloat16), preferred_element_type=jnp.float32
+  )
+
+
+@jax.custom_vjp
+def bfloat16_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """x @ kernel of operands rounded to bfloat16, summed in float32; its gradients likewise."""
+  return _rounded_product(x, kernel)
+
+
+def _forward(x, kernel):
+  return bfloat16_product(x, kernel), (x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16))
+
+
+def _backward(operands, g):
+  x, kernel = operands
+  # Folded into the product, the transposition would make XLA's CPU backend multiply in float32.
+  transposed = jax.lax.optimization_barrier(x.T)
+  return _rounded_product(g, kernel.T), _rounded_product(transposed, g)
+
+
+bfloat16_product.defvjp(_forward, _backward)
+
+
+def _bfloat16_dot_general(x, kernel, dimension_numbers, **_):
+  assert dimension_numbers == (((x.ndim - 1,), (0,)), ((), ()))
+  return bfloat16_product(x, kernel)
+
+
+DOT_GENERAL = {"float32": jax.lax.dot_general, "bfloat16": _bfloat16_dot_general}
 
 
 def linear(
@@ -35,13 +72,16 @@ def linear(
   kernel_init: nnx.Initializer | None = None,
   bias_init: nnx.Initializer | None = None,
   use_bias: bool = True,
+  operands: OperandDtype = "float32",
 ) -> nnx.Linear:
+  """A linear layer; `operands` are what its matrix product multiplies, sums are float32."""
   return nnx.Linear(
     inputs,
     outputs,
     use_bias=use_bias,
     kernel_init=kernel_init or uniform(inputs),
     bias_init=bias_init or uniform(inputs),
+    dot_general=DOT_GENERAL[operands],
     rngs=rngs,
   )
 

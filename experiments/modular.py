@@ -10,22 +10,17 @@ steps later the other half is understood.
 import dataclasses
 import math
 import sys
-from typing import Literal, TypeAlias
 
 import jax
-import numpy as np
-import optax
 
-from experiments import experiment, methods
+from experiments import arithmetic, experiment, methods
+from experiments.arithmetic import Operation
 from experiments.cli import UsageError
 from experiments.experiment import Data, Experiment
-from experiments.layers import pure
-from experiments.training import Params, Task, Train, make_train, split_rows
-from experiments.transformer import Transformer
+from experiments.layers import OperandDtype
+from experiments.training import Train, make_train, split_rows
 
 LARGEST_P = 1_000  # an epoch is the least that runs without a look at the metrics
-Operation: TypeAlias = Literal["add", "sub", "mul", "div"]
-
 
 PRESETS = methods.Presets(
   common={
@@ -74,6 +69,8 @@ class Settings(experiment.Settings):
   """let y be 0 too (not for div); the reference leaves it out of all four"""
   batch_size: int = 512
   """pairs a step; the last batch of an epoch may be smaller"""
+  operands: OperandDtype = "float32"
+  """what matrix products multiply; with bfloat16 their sums stay float32"""
 
 
 def _is_prime(p: int) -> bool:
@@ -109,60 +106,17 @@ def train_count(settings: Settings) -> int:
   return int(pair_count(settings) * settings.train_fraction)
 
 
-def table(
-  operation: Operation, p: int, *, include_zero: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """All pairs with their answers, x slowest: three int32 arrays (rows,).
-
-  >>> x, y, answer = table("div", 3)
-  >>> print(x, y, answer)
-  [0 0 1 1 2 2] [1 2 1 2 1 2] [0 0 1 2 2 1]
-  """
-  x, y = np.meshgrid(np.arange(p), np.arange(0 if include_zero else 1, p), indexing="ij")
-  x, y = x.ravel(), y.ravel()
-  if operation == "div":
-    inverses = np.array([0] + [pow(i, -1, p) for i in range(1, p)])
-    answer = x * inverses[y]
-  else:
-    answer = {"add": np.add, "sub": np.subtract, "mul": np.multiply}[operation](x, y)
-  x, y, answer = (a.astype(np.int32) for a in (x, y, answer % p))
-  return x, y, answer
-
-
-def _model(p: int):
-  return pure(lambda rngs: Transformer(p, rngs=rngs))
-
-
-def logits(p: int, params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
-  """The model's answers to x ∘ y: int32 (B,), int32 (B,) -> float (B, p + 2)."""
-  _, apply = _model(p)
-  return apply(params, x, y)
-
-
-def task(p: int) -> Task:
-  """The paper's model and loss; rows are (x, y, answer), each int32 (B,)."""
-  init, apply = _model(p)
-
-  def score(params, rows):
-    x, y, answer = rows
-    z = apply(params, x, y)
-    losses = optax.softmax_cross_entropy_with_integer_labels(z, answer)
-    return {"loss": losses, "accuracy": (z.argmax(-1) == answer).astype(losses.dtype)}
-
-  return Task(init, score)
-
-
 def make(settings: Settings) -> Train:
   """The training functions of resolved settings."""
   return make_train(
-    task(settings.p),
+    arithmetic.task(settings.p, settings.operands),
     lambda numbers: methods.make_optimizer(settings, numbers),
     settings.batch_size,
   )
 
 
 def _data(settings: Settings, key: jax.Array) -> Data:
-  rows = table(settings.operation, settings.p, include_zero=settings.include_zero)
+  rows = arithmetic.table(settings.operation, settings.p, include_zero=settings.include_zero)
   return Data(split_rows(key, rows, train_count(settings)), {})
 
 

@@ -14,6 +14,7 @@ Shapes: B rows of data, D the width, H heads of K = D/H, p the modulus, and R fo
 the rows of a table: B, or p, or 1 where every row of data is alike.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
@@ -22,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from experiments.layers import linear
+from experiments.layers import OperandDtype, linear
 
 POSITIONS = 5  # of which four are used, as in the reference
 
@@ -65,15 +66,16 @@ def _by_rows(function: Callable, *arguments: Sequence[jax.Array]) -> list:
 class Block(nnx.Module):
   """x = LN(x); x = x + attention(x); x = x + MLP(LN(x))."""
 
-  def __init__(self, width: int, heads: int, rngs: nnx.Rngs):
+  def __init__(self, width: int, heads: int, operands: OperandDtype, rngs: nnx.Rngs):
+    dense = functools.partial(linear, rngs=rngs, operands=operands)
     self.heads = heads
     self.ln_1 = _layer_norm(width, rngs)
     xavier, zeros = nnx.initializers.xavier_uniform(), nnx.initializers.zeros
-    self.qkv = linear(width, 3 * width, rngs, kernel_init=xavier, bias_init=zeros)
-    self.out = linear(width, width, rngs, bias_init=zeros)
+    self.qkv = dense(width, 3 * width, kernel_init=xavier, bias_init=zeros)
+    self.out = dense(width, width, bias_init=zeros)
     self.ln_2 = _layer_norm(width, rngs)
-    self.mlp_in = linear(width, 4 * width, rngs)
-    self.mlp_out = linear(4 * width, width, rngs)
+    self.mlp_in = dense(width, 4 * width)
+    self.mlp_out = dense(4 * width, width)
 
   def _project(self, x: jax.Array) -> Stream:
     h = self.ln_1(x)
@@ -103,17 +105,27 @@ class Transformer(nnx.Module):
     width: D.
     heads: H, a divisor of D.
     layers: how many blocks.
+    operands: what its matrix products multiply; sums are float32.
     rngs: its `params` stream draws the initial parameters.
   """
 
-  def __init__(self, p: int, *, width: int = 128, heads: int = 4, layers: int = 2, rngs: nnx.Rngs):
+  def __init__(
+    self,
+    p: int,
+    *,
+    width: int = 128,
+    heads: int = 4,
+    layers: int = 2,
+    operands: OperandDtype = "float32",
+    rngs: nnx.Rngs,
+  ):
     normal = nnx.initializers.normal(1.0)
     self.p = p
     self.tokens = nnx.Embed(p + 2, width, embedding_init=normal, rngs=rngs)
     self.positions = nnx.Embed(POSITIONS, width, embedding_init=normal, rngs=rngs)
-    self.blocks = nnx.Sequential(*(Block(width, heads, rngs) for _ in range(layers)))
+    self.blocks = nnx.Sequential(*(Block(width, heads, operands, rngs) for _ in range(layers)))
     self.ln_f = _layer_norm(width, rngs)
-    self.head = linear(width, p + 2, rngs, use_bias=False)
+    self.head = linear(width, p + 2, rngs, use_bias=False, operands=operands)
 
   def _embed(self, tokens: jax.Array, position: int) -> jax.Array:
     return self.tokens(tokens) + self.positions(jnp.asarray([position]))

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import modular, training
+from experiments import arithmetic, modular, training
 from experiments.cli import UsageError
 
 OPERATIONS = {
@@ -19,7 +19,7 @@ OPERATIONS = {
 @pytest.mark.parametrize("p", [5, 13, 97])
 @pytest.mark.parametrize("operation", [*OPERATIONS, "div"])
 def test_table(operation, p):
-  rows = list(zip(*modular.table(operation, p), strict=True))
+  rows = list(zip(*arithmetic.table(operation, p), strict=True))
   assert [(x, y) for x, y, _ in rows] == [(x, y) for x in range(p) for y in range(1, p)]
   for x, y, answer in rows:
     assert 0 <= answer < p
@@ -31,18 +31,18 @@ def test_table(operation, p):
 
 def test_the_reference_has_9312_rows_in_batches_of_512_and_one_of_48():
   settings = modular.EXPERIMENT.resolve(modular.Settings())
-  assert len(modular.table("mul", 97)[0]) == 9_312
+  assert len(arithmetic.table("mul", 97)[0]) == 9_312
   assert modular.train_count(settings) == 4_656 == 9 * 512 + 48
 
 
 def test_zero_may_be_included():
-  x, y, answer = modular.table("mul", 5, include_zero=True)
+  x, y, answer = arithmetic.table("mul", 5, include_zero=True)
   assert len(x) == 25
   assert np.all(answer == x * y % 5)
 
 
 def test_split():
-  rows = modular.table("sub", 11)
+  rows = arithmetic.table("sub", 11)
   split = training.split_rows(jax.random.key(0), rows, 40)
   parts = [set(zip(*map(np.ndarray.tolist, map(np.asarray, p)), strict=True)) for p in split]
   assert (len(parts[0]), len(parts[1])) == (40, 70)

@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 import grokfax
-from experiments import methods, modular
+from experiments import arithmetic, methods, modular
 from tests.experiments.tools import plain_step, with_key_biases
 
 
@@ -61,10 +61,10 @@ def test_key_biases_change_nothing():
   What is computed for it is rounding noise, which Adam blows up to its full step. So the
   comparison of trained parameters leaves these biases out.
   """
-  params = jax.jit(modular.task(97).init)(jax.random.key(0))
-  x, y, _ = (jnp.asarray(column[:100]) for column in modular.table("mul", 97))
+  params = jax.jit(arithmetic.task(97).init)(jax.random.key(0))
+  x, y, _ = (jnp.asarray(column[:100]) for column in arithmetic.table("mul", 97))
   moved = with_key_biases(lambda k: k + jax.random.normal(jax.random.key(1), k.shape), params)
-  logits = jax.jit(lambda params: modular.logits(97, params, x, y))
+  logits = jax.jit(lambda params: arithmetic.logits(97, params, x, y))
   np.testing.assert_allclose(logits(moved), logits(params), rtol=0, atol=1e-5)
 
 
@@ -96,7 +96,7 @@ def resolved(**settings):
 @pytest.fixture(params=RUNS)
 def case(request, reference):
   recording = np.load(reference / "model" / f"{request.param}.npz")
-  task = modular.task(97)
+  task = arithmetic.task(97)
   params = state_like(jax.eval_shape(task.init, jax.random.key(0)), from_torch(recording, "init"))
   batches = [
     tuple(jnp.asarray(batch[i, :size], jnp.int32) for i in (0, 2, 4))
@@ -112,7 +112,7 @@ def test_first_logits_and_gradients(case):
   @jax.jit
   def logits_and_grads(params):
     x, y, _ = batches[0]
-    return modular.logits(97, params, x, y), jax.grad(
+    return arithmetic.logits(97, params, x, y), jax.grad(
       lambda p: task.score(p, batches[0])["loss"].mean()
     )(params)
 
@@ -141,6 +141,6 @@ def test_twenty_five_steps(case):
   assert largest_difference(ours, theirs) <= 1e-4
 
   held_out = recording["valid_index"].astype(int)
-  rows = tuple(jnp.asarray(column[held_out]) for column in modular.table("mul", 97))
+  rows = tuple(jnp.asarray(column[held_out]) for column in arithmetic.table("mul", 97))
   loss = jax.jit(task.score)(params, rows)["loss"].mean()
   np.testing.assert_allclose(loss, recording["valid_loss_final"], rtol=0, atol=1e-4)

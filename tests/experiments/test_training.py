@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import methods, modular, training
+from experiments import arithmetic, methods, modular, training
 from tests.experiments.tools import plain_step, with_key_biases
 from tests.helpers import copies_and_scatters, temporary_bytes
 
@@ -19,7 +19,7 @@ SETTINGS = {"p": 7, "batch_size": 8, "learning_rate": 3e-3}  # 21 of 42 rows: ba
 @functools.cache
 def parts(**settings):
   settings = modular.EXPERIMENT.resolve(modular.Settings(**SETTINGS, **settings))
-  rows = modular.table(settings.operation, settings.p)
+  rows = arithmetic.table(settings.operation, settings.p)
   split = training.split_rows(jax.random.key(1), rows, modular.train_count(settings))
   train = modular.make(settings)
   run = jax.jit(train.run, static_argnames="room")
@@ -39,7 +39,7 @@ def test_against_a_plain_loop(method):
   state = train.start(jax.random.key(0), numbers)
   after, evaluations = run(state, split, numbers, 4, 1, 3, room=5)
 
-  task = modular.task(settings.p)
+  task = arithmetic.task(settings.p)
   optimizer = methods.make_optimizer(settings, numbers)
 
   step = plain_step(task, optimizer)
@@ -156,7 +156,7 @@ def test_data_is_an_argument_not_a_constant():
   state = train.start(jax.random.key(0), numbers)
   run(state, split, numbers, 1, 1, 3, room=5)
   compiled = run._cache_size()
-  rows = modular.table("add", settings.p)
+  rows = arithmetic.table("add", settings.p)
   other = training.split_rows(jax.random.key(9), rows, modular.train_count(settings))
   run(state, other, {**numbers, "alpha": jnp.float32(0.5)}, 1, 1, 3, room=5)
   assert run._cache_size() == compiled

@@ -1,0 +1,166 @@
+"""What a step of each filter costs: beside AdamW alone, the memory's bandwidth, and torch.
+
+    python -m experiments.benchmarks.filter_step --sizes modular 20M --dtypes float32
+
+A step reads gradients and updates parameters and state, which are donated; either each
+step is a call of its own, or a scan makes several. What a step must move, divided by
+the bandwidth measured beside it, is the least time that it can take.
+"""
+
+import itertools
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from experiments.benchmarks import cases, results, timing
+from experiments.benchmarks.cases import KINDS, SIZES
+
+try:
+  from experiments.benchmarks import torch_filters
+except ImportError:
+  torch_filters = None
+
+FORMS = ("jit", "scan")
+DTYPES = ("float32", "bfloat16")
+MOVED = 2**31  # bytes between two looks at the clock, about
+FEWEST, MOST = 4, 100  # steps for it
+WITH_TORCH = ("adamw", "ema", "ma 10", "ma 100")
+
+
+def make_step(kind: cases.Kind, form: str, steps: int) -> Any:
+  """(carry, gradients) -> carry, jitted: one step, or a scan of so many; the carry is donated."""
+  tx = cases.optimizer(kind)
+
+  def step(carry, grads):
+    params, state = carry
+    updates, state = tx.update(grads, state, params)
+    return optax.apply_updates(params, updates), state
+
+  def scan(carry, grads):
+    def body(carry, scale):
+      # A number of each step's own, lest anything be done once for all of them.
+      return step(carry, jax.tree.map(lambda g: g * scale.astype(g.dtype), grads)), None
+
+    return jax.lax.scan(body, carry, jnp.linspace(0.5, 1.5, steps))[0]
+
+  return jax.jit(step if form == "jit" else scan, donate_argnums=0)
+
+
+def repeated(calls: int, step: Callable[..., Any], carry: Any, *rest: Any) -> Callable[[], None]:
+  """Goes on where it was, so many calls further, and waits until it is there."""
+
+  def call():
+    nonlocal carry
+    for _ in range(calls):
+      carry = step(carry, *rest)
+    jax.block_until_ready(carry)
+
+  return call
+
+
+def _normal(params: Any) -> Any:
+  leaves, structure = jax.tree.flatten(params)
+  keys = jax.random.split(jax.random.key(0), len(leaves))
+  made = [jax.random.normal(k, p.shape, p.dtype) for k, p in zip(keys, leaves, strict=True)]
+  return jax.tree.unflatten(structure, made)
+
+
+def ours(kind: cases.Kind, params: Any, form: str, steps: int) -> Callable[[], None]:
+  """Makes so many steps at each call."""
+  values = _normal(params)
+  state = jax.jit(cases.optimizer(kind).init)(values)
+  calls = steps if form == "jit" else 1
+  return repeated(calls, make_step(kind, form, steps), (values, state), _normal(params))
+
+
+def theirs(name: str, fused: bool, params: Any, steps: int) -> Callable[[], None]:
+  """The same by torch, with the filter written the way the reference writes it."""
+  filter_, *window = name.split()
+  leaves = jax.tree.leaves(params)
+  device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+  step = torch_filters.steps(
+    [leaf.shape for leaf in leaves],
+    "none" if filter_ == "adamw" else filter_,
+    window_size=int(window[0]) if window else 1,
+    fused=fused,
+    dtype=str(leaves[0].dtype),
+    device=device,
+  )
+
+  def call():
+    for _ in range(steps):
+      step()
+    torch_filters.synchronize(device)
+
+  return call
+
+
+def scaling(params: Any) -> Callable[[], None]:
+  """Three arrays like the parameters, changed in place: six floats a parameter are moved."""
+  arrays = jax.tree.map(lambda p: jnp.ones(p.shape, p.dtype), [params] * 3)
+
+  def scale(arrays):
+    return jax.tree.map(lambda x: x * jnp.asarray(-1, x.dtype), arrays)
+
+  return repeated(1, jax.jit(scale, donate_argnums=0), arrays)
+
+
+def rows_of(
+  params: Any, form: str, kinds: Mapping[str, cases.Kind], seconds: float
+) -> Iterator[dict[str, Any]]:
+  """A row for each filter: its time, and that in AdamW's, in the bound's and in torch's."""
+  adamw = KINDS["adamw"]
+  steps = max(FEWEST, min(MOST, MOVED // cases.least_moved_bytes(adamw, params)))
+  base, stream = ours(adamw, params, form, steps), scaling(params)
+  for name, kind in kinds.items():
+    needed = cases.least_state_bytes(kind, params) + 2 * cases.bytes_of(params)
+    if not results.fits(needed):
+      yield {"filter": name, "needs": f"{needed / 1e9:.0f} GB"}
+      continue
+    runs = {"adamw": base, "scaling": stream}
+    runs |= {"own": base if kind is adamw else ours(kind, params, form, steps)}
+    if torch_filters and name in WITH_TORCH:
+      runs["torch"] = theirs(name, True, params, steps)
+    if torch_filters and kind is adamw:
+      runs["torch, not fused"] = theirs(name, False, params, steps)
+    times = timing.in_turns(runs, seconds=seconds)
+    bound = cases.least_moved_bytes(kind, params) * steps / (6 * cases.bytes_of(params))
+    bounds = [bound * scale for scale in times["scaling"]]
+    yield {
+      "filter": name,
+      "ms a step": 1e3 * statistics.median(times["own"]) / steps,
+      "times AdamW": timing.ratio(times["own"], to=times["adamw"]),
+      "times the bound": timing.ratio(times["own"], to=bounds),
+      **{
+        f"{who}: times ours": timing.ratio(times[who], to=times["own"])
+        for who in runs
+        if who.startswith("torch")
+      },
+    }
+
+
+def main() -> None:
+  parser = results.parser(__doc__)
+  parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+  parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES)
+  parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
+  parser.add_argument("--filters", nargs="+", choices=KINDS, default=list(KINDS))
+  parser.add_argument("--seconds", type=float, default=4.0, help="for each filter, at least")
+  settings = parser.parse_args()
+  kinds = {name: KINDS[name] for name in settings.filters}
+  rows = []
+  for size, dtype, form in itertools.product(settings.sizes, settings.dtypes, settings.forms):
+    place = {"size": size, "dtype": dtype, "form": form}
+    params = cases.parameters(size, dtype)
+    found = [place | row for row in rows_of(params, form, kinds, settings.seconds)]
+    results.show(found)
+    rows += found
+    results.write("filter_step", rows, settings.out)
+
+
+if __name__ == "__main__":
+  main()

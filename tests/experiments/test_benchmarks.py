@@ -1,0 +1,123 @@
+"""The benchmarks: what they count, and that they say what happened; not how long it took."""
+
+import json
+import statistics
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from experiments.benchmarks import cases, filter_step, growth, memory, results, time_to_95, timing
+
+# Floats that a step moves for each parameter, and that the state holds, in float32.
+FLOATS = {
+  "adamw": (7, 2),
+  "ema": (9, 3),
+  "ma 10": (13, 14),
+  "ma 100": (13, 104),
+  "ma 1000": (13, 1004),
+  "fir 10": (17, 12),
+  "iir 2": (11, 4),
+  "multiscale 3": (13, 5),
+}
+PARAMS = [jax.ShapeDtypeStruct((30, 10), jnp.float32)]
+
+
+@pytest.mark.parametrize("name", cases.KINDS)
+def test_the_least_is_what_the_state_holds(name):
+  kind = cases.KINDS[name]
+  moved, held = FLOATS[name]
+  assert cases.least_moved_bytes(kind, PARAMS) == 4 * 300 * moved
+  assert cases.least_state_bytes(kind, PARAMS) == 4 * 300 * held
+  for dtype in ("float32", "bfloat16"):
+    params = [jax.ShapeDtypeStruct((1000, 10), jnp.dtype(dtype))]
+    state = cases.bytes_of(jax.eval_shape(cases.optimizer(kind).init, params))
+    assert 1 <= state / cases.least_state_bytes(kind, params) < 1.001
+
+
+@pytest.mark.parametrize("form", filter_step.FORMS)
+@pytest.mark.parametrize("name", ["ema", "ma 100"])
+def test_a_step_is_made_in_place(name, form):
+  row = memory.row_of("modular", "float32", form, name)
+  assert row["updated in place"] > 0.99
+  assert row["temporary, in parameters"] < 8
+
+
+def test_rows_of_the_filter_step(monkeypatch):
+  monkeypatch.setattr(filter_step, "torch_filters", None)
+  kinds = {name: cases.KINDS[name] for name in ("adamw", "ema")}
+  rows = list(filter_step.rows_of(PARAMS, "scan", kinds, seconds=0.01))
+  assert [row["filter"] for row in rows] == ["adamw", "ema"]
+  assert all(row["ms a step"] > 0 and row["times the bound"].low > 0 for row in rows)
+
+
+def test_what_does_not_fit_is_not_run(monkeypatch):
+  monkeypatch.setattr(results, "memory_bytes", lambda: 2 * 4 * 300 * 100)
+  monkeypatch.setattr(filter_step, "torch_filters", None)
+  kinds = {name: cases.KINDS[name] for name in ("ma 10", "ma 100")}
+  small, large = filter_step.rows_of(PARAMS, "jit", kinds, seconds=0.01)
+  assert "needs" not in small
+  assert large == {"filter": "ma 100", "needs": "0 GB"}
+
+
+def test_in_turns():
+  calls = []
+  runs = {name: lambda name=name: calls.append(name) for name in "ab"}
+  times = timing.in_turns(runs, seconds=0.0, rounds=3)
+  assert calls == [*"aabb", *"ab" * 3]
+  assert {name: len(each) for name, each in times.items()} == {"a": 3, "b": 3}
+
+
+def test_results_say_where_and_how(tmp_path, monkeypatch, capsys):
+  rows = [{"filter": "ema", "times AdamW": timing.Ratio(1.5, 1.25, 2.0)}, {"needs": "80 GB"}]
+  results.write("filter_step", rows, tmp_path)
+  results.show(rows)
+  saved = json.loads(results.file_of("filter_step", tmp_path).read_text())
+  assert saved["rows"] == [{"filter": "ema", "times AdamW": [1.5, 1.25, 2.0]}, {"needs": "80 GB"}]
+  assert {"jax", "optax"} <= saved["environment"]["packages"].keys()
+  assert saved["environment"]["cores"]
+  assert "| ema | 1.5 (1.25 to 2) |  |" in capsys.readouterr().out
+  assert not list(tmp_path.glob("*.part"))
+
+
+def test_growth_is_drawn(tmp_path):
+  rows = [{"window": w, "filter": f"ma {w}", "ms a step": 1.0} for w in (1, 10)]
+  rows += [{"parameters": 10, "filter": name, "ms a step": 2.0} for name in growth.FILTERS]
+  rows += [{"parameters": 100, "filter": "ma 10", "needs": "80 GB"}]
+  members = [{"members": 1, "member-steps/s": [3.0, 2.0, 4.0]}, {"members": 4, "needs": "80 GB"}]
+  growth.draw(rows, members, tmp_path / "growth.png")
+  assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+LOOP = """
+import json, time
+for step, accuracy in enumerate({accuracies}):
+  print(json.dumps({{"step": step, "val_accuracy": accuracy}}), flush=True)
+  time.sleep(0.05)
+"""
+
+
+def watched(accuracies, tmp_path, monkeypatch, text=LOOP):
+  (tmp_path / "loop.py").write_text(text.format(accuracies=accuracies))
+  monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+  return time_to_95.watched(["loop"], tmp_path, "printed", tmp_path / "cache")
+
+
+def test_a_process_is_watched_to_its_goal(tmp_path, monkeypatch):
+  found = watched([0.1, 0.5, 0.96, 0.1, 0.99], tmp_path, monkeypatch)
+  assert found["step"] == 2
+  assert 0 < found["first look"] < found["to 95 %"]
+
+
+def test_one_that_does_not_get_there_is_counted(tmp_path, monkeypatch):
+  found = watched([0.1, 0.5], tmp_path, monkeypatch)
+  assert found.keys() == {"first look"}
+  rows = [{"who": "ours", **found}, {"who": "ours", "first look": 3.0, "to 95 %": 9.0, "step": 5}]
+  summary = time_to_95.summary("ours", rows)
+  assert (summary["runs"], summary["not there"], summary["step"]) == (2, 1, [5, 5, 5])
+  assert summary["first look"][0] == statistics.median([found["first look"], 3.0])
+
+
+def test_one_that_fails_says_so(tmp_path, monkeypatch):
+  with pytest.raises(SystemExit, match="no such thing"):
+    watched([], tmp_path, monkeypatch, text="raise ValueError('no such thing')")
