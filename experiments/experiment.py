@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import jax
+import numpy as np
 
 from experiments import cli, files, methods, runs
 from experiments.cli import UsageError
@@ -54,6 +55,13 @@ def check_positive(settings: Any, *names: str) -> None:
   for name in names:
     if not 0 < getattr(settings, name) < float("inf"):
       raise UsageError(f"{methods.flag(name)} must be above 0; got {getattr(settings, name)}.")
+
+
+@jax.jit
+def _keys(seed: jax.typing.ArrayLike) -> tuple[jax.Array, jax.Array]:
+  """Of the data and of the training. Jitted, as all that a start does, for a quick start."""
+  data_key, key = jax.random.split(jax.random.key(seed))
+  return data_key, key
 
 
 def kept(settings: Any) -> dict[str, Any]:
@@ -254,7 +262,7 @@ class Experiment:
       settings: resolved.
       split: the data, where it is at hand.
     """
-    data_key, key = jax.random.split(jax.random.key(settings.seed))
+    data_key, key = _keys(np.uint32(settings.seed))
     split, origin = (split, {}) if split else self.data(settings, data_key)
     return Start(key, split, methods.hyperparameters(settings)), origin
 

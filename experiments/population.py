@@ -8,6 +8,7 @@ the ring would be a scatter, and copy it.
 
 import functools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -64,11 +65,14 @@ class Alone:
   """One member: nothing is vectorized."""
 
   def __init__(self, train: Train, start: Start, *, room: int):
-    self._start = jax.jit(train.start)
     self._rest = start.split, start.numbers
-    self.state = self._start(start.key, start.numbers)
+    first = jax.jit(train.start).trace(start.key, start.numbers)
     chunk = jax.jit(functools.partial(train.run, room=room), donate_argnums=0)
-    self.program = chunk.lower(self.state, *self._rest, 1, 1, 1).compile()
+    with ThreadPoolExecutor() as pool:  # one is compiled while the other is traced
+      compiled = pool.submit(lambda: first.lower().compile())
+      self.program = chunk.lower(first.out_info, *self._rest, 1, 1, 1).compile()
+      self._start = compiled.result()
+    self.state = self._start(start.key, start.numbers)
 
   def put(self, place: int, start: Start) -> None:
     del place

@@ -5,6 +5,7 @@ steps are loops on the device, and what comes back is a small table of metrics, 
 row for each evaluation.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -80,6 +81,7 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
   return -(-examples // batch_size)
 
 
+@functools.partial(jax.jit, static_argnames="training")
 def split_rows(key: jax.Array, rows: Rows, training: int) -> Split:
   """A random split: `training` rows to train on, the others to validate."""
   order = jax.random.permutation(key, count(rows))

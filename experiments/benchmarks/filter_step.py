@@ -19,11 +19,7 @@ import optax
 from experiments.benchmarks import cases, results, timing
 from experiments.benchmarks.cases import KINDS, SIZES
 
-try:
-  from experiments.benchmarks import torch_filters
-except ImportError:
-  torch_filters = None
-
+torch_filters = results.torch_side("torch_filters")
 FORMS = ("jit", "scan")
 DTYPES = ("float32", "bfloat16")
 MOVED = 2**31  # bytes between two looks at the clock, about
@@ -87,7 +83,7 @@ def theirs(name: str, fused: bool, params: Any, steps: int) -> Callable[[], None
     "none" if filter_ == "adamw" else filter_,
     window_size=int(window[0]) if window else 1,
     fused=fused,
-    dtype=str(leaves[0].dtype),
+    dtype=getattr(torch_filters.torch, str(leaves[0].dtype)),
     device=device,
   )
 

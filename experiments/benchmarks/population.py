@@ -20,11 +20,7 @@ from experiments.benchmarks import results, timing
 from experiments.benchmarks.cases import bytes_of
 from experiments.population import Population, Start, populate
 
-try:
-  from experiments.benchmarks import torch_loop
-except ImportError:
-  torch_loop = None
-
+torch_loop = results.torch_side("torch_loop")
 MEMBERS = (1, 4, 16, 64, 256)
 P, BATCH, EPOCH = 97, 512, 10  # half of all pairs are ten batches
 
@@ -57,7 +53,8 @@ def population_of(members: int) -> Population:
 def needed_bytes(members: int) -> int:
   """State, data and temporary arrays of so many, from those of one."""
   one = population_of(1)
-  temporary = one.program.memory_analysis().temp_size_in_bytes
+  analysis = one.program.memory_analysis()
+  temporary = analysis.temp_size_in_bytes if analysis else 0
   return members * (bytes_of(one.state) + temporary)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import os
 import shlex
@@ -44,6 +45,13 @@ def _where() -> dict[str, Any]:
   if "torch" in sys.modules:
     found["packages"]["torch"] = importlib.metadata.version("torch")
   return found
+
+
+def torch_side(name: str) -> Any:
+  """The module of that name, which needs torch; None where that is not installed."""
+  if importlib.util.find_spec("torch") is None:
+    return None
+  return importlib.import_module(f"experiments.benchmarks.{name}")
 
 
 def file_of(name: str, folder: Path) -> Path:

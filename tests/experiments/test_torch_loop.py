@@ -11,7 +11,7 @@ import pytest
 import torch  # pyright: ignore[reportMissingImports]
 
 import grokfax
-from experiments import modular
+from experiments import arithmetic
 from experiments.benchmarks import torch_filters, torch_loop
 
 SHAPES = {"weight": (4, 3), "bias": (3,)}
@@ -104,7 +104,7 @@ def test_the_table_is_ours():
   x, op, y, eq, answer = torch_loop.table().numpy()
   assert (op == 98).all()
   assert (eq == 97).all()
-  for column, ours in zip((x, y, answer), modular.table("mul", 97), strict=True):
+  for column, ours in zip((x, y, answer), arithmetic.table("mul", 97), strict=True):
     np.testing.assert_array_equal(column, ours)
 
 
