@@ -1,5 +1,7 @@
 """Matrix products of rounded operands, against NumPy in float64."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,3 +67,18 @@ def test_the_model_with_rounded_operands():
   for one, other in zip(*map(jax.tree.leaves, (gradients, near_gradients)), strict=True):
     assert other.dtype == jnp.float32
     assert jnp.linalg.norm(one - other) <= 0.05 * jnp.linalg.norm(one) + 1e-4
+
+
+def test_no_product_is_made_in_float32():
+  """In a compiled training step; XLA's CPU backend would, where a transposition is folded in."""
+  task = arithmetic.task(7, "bfloat16")
+  rows = tuple(jnp.asarray(column) for column in arithmetic.table("mul", 7))
+  gradient = jax.grad(lambda params: task.score(params, rows)["loss"].mean())
+  compiled = jax.jit(gradient).lower(jax.eval_shape(task.init, jax.random.key(0))).compile()
+  text = compiled.as_text()
+  types = dict(re.findall(r"(%?[\w.-]+) = (\w+)\[", text))
+  operands = [
+    types[name] for pair in re.findall(r" dot\((%?[\w.-]+), (%?[\w.-]+)\)", text) for name in pair
+  ]
+  assert len(operands) >= 40
+  assert set(operands) == {"bf16"}
