@@ -50,14 +50,22 @@ def peak_bytes() -> int:
   return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def _versions(*packages: str) -> dict[str, str]:
+  """Of those that are installed; a checkout may be run without."""
+  found = {}
+  for name in packages:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      found[name] = importlib.metadata.version(name)
+  return found
+
+
 def environment() -> dict[str, Any]:
   """What ran, and on what."""
-  packages = ("grokfax", "jax", "jaxlib", "optax", "flax", "numpy")
   return {
     "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     "commit": _commit(),
     "python": platform.python_version(),
-    "packages": {name: importlib.metadata.version(name) for name in packages},
+    "packages": _versions("grokfax", "jax", "jaxlib", "optax", "flax", "numpy"),
     "system": f"{platform.system()} {platform.machine()}",
     "processor": _processor(),
     "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

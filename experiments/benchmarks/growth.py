@@ -65,7 +65,7 @@ def draw(rows: Sequence[dict[str, Any]], members: Sequence[dict[str, Any]], file
     line(sizes, chosen, "parameters", name)
   sizes.set(xlabel="parameters", title="AdamW, and filters before it")
   sizes.legend()
-  ran = [row for row in members if "member-steps/s" in row]
+  ran = [r for r in members if "member-steps/s" in r and r["operands"] == "float32"]
   rates = [row["member-steps/s"][0] for row in ran]
   population.semilogx([row["members"] for row in ran], rates, "o-", base=2)
   population.set(xlabel="members", ylabel="member-steps/s", title="populations", ylim=(0, None))

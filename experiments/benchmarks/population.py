@@ -2,9 +2,10 @@
 
     python -m experiments.benchmarks.population --members 1 4 16
 
-Multiplication mod 97 with the paper's transformer, Grokfast's EMA and Adam, float32, an
-evaluation on the whole held-out half after each epoch of ten steps. Where torch is at
-hand its Python loop, with the reference's semantics, takes its turns in the same run.
+Multiplication mod 97 with the paper's transformer, Grokfast's EMA and Adam, an
+evaluation on the whole held-out half after each epoch of ten steps; and one member with
+bfloat16 operands. Where torch is at hand its Python loop, with the reference's semantics,
+takes its turns in the same run.
 """
 
 import statistics
@@ -18,6 +19,7 @@ import grokfax
 from experiments import arithmetic, training
 from experiments.benchmarks import results, timing
 from experiments.benchmarks.cases import bytes_of
+from experiments.layers import OperandDtype
 from experiments.population import Population, Start, populate
 
 torch_loop = results.torch_side("torch_loop")
@@ -25,7 +27,7 @@ MEMBERS = (1, 4, 16, 64, 256)
 P, BATCH, EPOCH = 97, 512, 10  # half of all pairs are ten batches
 
 
-def make_train() -> training.Train:
+def make_train(operands: OperandDtype) -> training.Train:
   """The paper's settings for its EMA filter."""
 
   def optimizer(numbers):
@@ -35,7 +37,7 @@ def make_train() -> training.Train:
       grokfax.grokfast_ema(0.98, 2.0), grokfax.adam_l2(warmup, b2=0.98, weight_decay=0.005)
     )
 
-  return training.make_train(arithmetic.task(P), optimizer, BATCH)
+  return training.make_train(arithmetic.task(P, operands), optimizer, BATCH)
 
 
 def start_of(seed: int) -> Start:
@@ -45,9 +47,9 @@ def start_of(seed: int) -> Start:
   return Start(key, training.split_rows(data_key, rows, len(rows[0]) // 2), {})
 
 
-def population_of(members: int) -> Population:
+def population_of(members: int, operands: OperandDtype = "float32") -> Population:
   """So many seeds."""
-  return populate(make_train(), [start_of(seed) for seed in range(members)], room=1)
+  return populate(make_train(operands), [start_of(seed) for seed in range(members)], room=1)
 
 
 def needed_bytes(members: int) -> int:
@@ -71,22 +73,25 @@ def torchs_epoch() -> Callable[[], Any]:
 
 
 def rows_of(members: Sequence[int], seconds: float) -> Iterator[dict[str, Any]]:
-  """A row for each number of members; one member, and torch, take their turns with it."""
+  """A row for each number of members; one member, and torch, take their turns with it.
+
+  The first row is one member whose matrix products have bfloat16 operands.
+  """
   one = epoch_of(population_of(1))
   torch = {"torch": torchs_epoch()} if torch_loop else {}
-  for count in members:
+  kinds: list[tuple[int, OperandDtype]] = [(1, "bfloat16"), *((n, "float32") for n in members)]
+  for count, operands in kinds:
+    row = {"members": count, "operands": operands}
     if not results.fits(needed := needed_bytes(count)):
-      yield {"members": count, "needs": f"{needed / 1e9:.0f} GB"}
+      yield row | {"needs": f"{needed / 1e9:.0f} GB"}
       continue
-    many = one if count == 1 else epoch_of(population_of(count))
+    plain = (count, operands) == (1, "float32")
+    many = one if plain else epoch_of(population_of(count, operands))
     times = timing.in_turns({"one": one, "many": many, **torch}, seconds=seconds)
     rates = sorted(count * EPOCH / time for time in times["many"])
     single = [count * time for time in times["one"]]
-    row = {
-      "members": count,
-      "member-steps/s": [statistics.median(rates), rates[0], rates[-1]],
-      "times one at a time": timing.ratio(single, to=times["many"]),
-    }
+    row["member-steps/s"] = [statistics.median(rates), rates[0], rates[-1]]
+    row["times one in float32"] = timing.ratio(single, to=times["many"])
     if torch:
       alone = [count * time for time in times["torch"]]
       row["torch's steps/s"] = EPOCH / statistics.median(times["torch"])

@@ -2,6 +2,8 @@
 
 import json
 import statistics
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +86,8 @@ def test_growth_is_drawn(tmp_path):
   rows = [{"window": w, "filter": f"ma {w}", "ms a step": 1.0} for w in (1, 10)]
   rows += [{"parameters": 10, "filter": name, "ms a step": 2.0} for name in growth.FILTERS]
   rows += [{"parameters": 100, "filter": "ma 10", "needs": "80 GB"}]
-  members = [{"members": 1, "member-steps/s": [3.0, 2.0, 4.0]}, {"members": 4, "needs": "80 GB"}]
+  ran = {"operands": "float32", "member-steps/s": [3.0, 2.0, 4.0]}
+  members = [{"members": 1, **ran}, {"members": 4, "operands": "float32", "needs": "80 GB"}]
   growth.draw(rows, members, tmp_path / "growth.png")
   assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
@@ -121,3 +124,17 @@ def test_one_that_does_not_get_there_is_counted(tmp_path, monkeypatch):
 def test_one_that_fails_says_so(tmp_path, monkeypatch):
   with pytest.raises(SystemExit, match="no such thing"):
     watched([], tmp_path, monkeypatch, text="raise ValueError('no such thing')")
+
+
+def test_an_accelerator_needs_little():
+  """No command line library, no checkpoints, no pictures: jax, flax, optax and numpy."""
+  others = ("tyro", "orbax", "filelock", "tqdm", "matplotlib", "tensorflow_datasets", "chex")
+  modules = ("__main__", "memory", "filter_step", "population", "growth")
+  code = f"""
+import sys
+sys.modules.update(dict.fromkeys({others}))
+for name in {modules}:
+  __import__("experiments.benchmarks." + name)
+"""
+  ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+  assert ran.returncode == 0, ran.stderr
