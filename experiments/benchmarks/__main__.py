@@ -4,8 +4,8 @@
     python -m experiments.benchmarks --quick   # ten minutes on an accelerator
 
 Each is a process of its own, prints tables and writes JSON (`NAME-BACKEND.json`). They
-import jax, flax, optax and numpy, and torch where it is there; time_to_95 runs the
-user's own command and needs what that does.
+import jax, flax, optax and numpy, and torch where it is there; start_up and time_to_95
+run the user's own command and need what that does.
 """
 
 import importlib.util
@@ -20,9 +20,11 @@ BENCHMARKS = {
   "filter_step": ["--seconds", "1", "--dtypes", "float32"],
   "population": ["--seconds", "5"],
   "growth": ["--seconds", "1"],
+  "start_up": ["--processes", "1"],
   "time_to_95": ["--seeds", "1"],
 }
-NEEDS = {"time_to_95": ("tyro", "orbax", "filelock", "matplotlib", "tqdm")}
+_COMMAND_LINE = ("tyro", "orbax", "filelock", "matplotlib", "tqdm")
+NEEDS = {"start_up": _COMMAND_LINE, "time_to_95": _COMMAND_LINE}
 
 
 def main() -> int:

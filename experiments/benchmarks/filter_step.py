@@ -4,7 +4,8 @@
 
 A step reads gradients and updates parameters and state, which are donated; either each
 step is a call of its own, or a scan makes several. What a step must move, divided by
-the bandwidth measured beside it, is the least time that it can take.
+the bandwidth measured beside it, is the least time that it can take; *of the bound* is
+that over the time it took.
 """
 
 import itertools
@@ -108,7 +109,7 @@ def scaling(params: Any) -> Callable[[], None]:
 def rows_of(
   params: Any, form: str, kinds: Mapping[str, cases.Kind], seconds: float
 ) -> Iterator[dict[str, Any]]:
-  """A row for each filter: its time, and that in AdamW's, in the bound's and in torch's."""
+  """A row for each filter: its time beside AdamW's, the bound's and torch's."""
   adamw = KINDS["adamw"]
   steps = max(FEWEST, min(MOST, MOVED // cases.least_moved_bytes(adamw, params)))
   base, stream = ours(adamw, params, form, steps), scaling(params)
@@ -124,13 +125,15 @@ def rows_of(
     if torch_filters and kind is adamw:
       runs["torch, not fused"] = theirs(name, False, params, steps)
     times = timing.in_turns(runs, seconds=seconds)
-    bound = cases.least_moved_bytes(kind, params) * steps / (6 * cases.bytes_of(params))
-    bounds = [bound * scale for scale in times["scaling"]]
+    least, scaled = cases.least_moved_bytes(kind, params), 6 * cases.bytes_of(params)
+    bounds = [time * least * steps / scaled for time in times["scaling"]]
     yield {
       "filter": name,
       "ms a step": 1e3 * statistics.median(times["own"]) / steps,
       "times AdamW": timing.ratio(times["own"], to=times["adamw"]),
-      "times the bound": timing.ratio(times["own"], to=bounds),
+      "moves at least, MB": least / 1e6,
+      "bandwidth, GB/s": scaled / statistics.median(times["scaling"]) / 1e9,
+      "of the bound": timing.ratio(bounds, to=times["own"]),
       **{
         f"{who}: times ours": timing.ratio(times[who], to=times["own"])
         for who in runs

@@ -50,7 +50,8 @@ def test_rows_of_the_filter_step(monkeypatch):
   kinds = {name: cases.KINDS[name] for name in ("adamw", "ema")}
   rows = list(filter_step.rows_of(PARAMS, "scan", kinds, seconds=0.01))
   assert [row["filter"] for row in rows] == ["adamw", "ema"]
-  assert all(row["ms a step"] > 0 and row["times the bound"].low > 0 for row in rows)
+  assert all(row["ms a step"] > 0 and row["of the bound"].low > 0 for row in rows)
+  assert rows[1]["moves at least, MB"] == 9 * 4 * 300 / 1e6
 
 
 def test_what_does_not_fit_is_not_run(monkeypatch):

@@ -1,0 +1,78 @@
+"""Seconds from a process's start to its first ten training steps, stage by stage.
+
+    python -m experiments.benchmarks.start_up
+
+The modular run with its own settings, each time in a fresh process: *cold* with an empty
+compilation cache, *warm* with the one that the cold one left.
+"""
+
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from experiments.benchmarks import results
+from experiments.benchmarks.time_to_95 import CACHE
+
+STAGES = """
+import json, time
+marks = {"Python": time.time()}
+import jax
+marks["import jax"] = time.time()
+from experiments import modular
+from experiments.population import Alone
+marks["import the rest"] = time.time()
+experiment = modular.EXPERIMENT
+settings = experiment.resolve(modular.Settings())
+start, _ = experiment.start(settings)
+marks["data"] = time.time()
+run = Alone(experiment.make(settings), start, room=256)
+marks["trace and compile"] = time.time()
+run.advance(1, 1, 10)
+marks["ten steps, validation"] = time.time()
+print(json.dumps(marks))
+"""
+
+
+def measure(cache: str) -> dict[str, float]:
+  """Seconds of each stage of one process, and of all."""
+  env = {**os.environ, **CACHE, "JAX_COMPILATION_CACHE_DIR": cache}
+  begun = time.time()
+  command = [sys.executable, "-c", STAGES]
+  ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+  marks = json.loads(ran.stdout)
+  times = [begun, *marks.values()]
+  stages = [after - before for before, after in itertools.pairwise(times)]
+  return dict(zip(marks, stages, strict=True)) | {"all": times[-1] - begun}
+
+
+def row_of(name: str, runs: Sequence[dict[str, float]]) -> dict[str, object]:
+  """Median and range of each stage."""
+  stages = {stage: sorted(run[stage] for run in runs) for stage in runs[0]}
+  spreads = {stage: [statistics.median(v), v[0], v[-1]] for stage, v in stages.items()}
+  return {"cache": name, "processes": len(runs), **spreads}
+
+
+def main() -> None:
+  parser = results.parser(__doc__)
+  parser.add_argument("--processes", type=int, default=5)
+  settings = parser.parse_args()
+  runs: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
+  for _ in tqdm(range(settings.processes), disable=None):
+    with tempfile.TemporaryDirectory() as cache:
+      for name in runs:
+        runs[name].append(measure(cache))
+  rows = [row_of(name, each) for name, each in runs.items()]
+  results.show(rows)
+  results.write("start_up", rows, settings.out)
+
+
+if __name__ == "__main__":
+  main()
