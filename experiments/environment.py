@@ -65,7 +65,7 @@ def environment() -> dict[str, Any]:
     "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     "commit": _commit(),
     "python": platform.python_version(),
-    "packages": _versions("grokfax", "jax", "jaxlib", "optax", "flax", "numpy"),
+    "packages": _versions("grokfax", "jax", "jaxlib", "optax", "flax", "numpy", "torch"),
     "system": f"{platform.system()} {platform.machine()}",
     "processor": _processor(),
     "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

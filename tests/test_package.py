@@ -95,9 +95,21 @@ def test_the_library_needs_only_jax_and_optax():
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def code_of(text):
+  return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", code_of(README))
 def test_readme_code_runs(block):
   exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_the_guide_s_code_runs_from_the_top_to_the_end():
+  blocks = code_of((ROOT / "docs" / "guide.md").read_text())
+  assert len(blocks) >= 9
+  names = {"__name__": "guide"}
+  for block in blocks:
+    exec(compile(block, "guide.md", "exec"), names)
 
 
 TICKS = re.findall(r'\[✓\]\((\S+) "(\w+)"\)', README)

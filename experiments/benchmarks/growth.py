@@ -6,7 +6,9 @@ Windows from 1 to 10,000 at 10^5 parameters, and 10^4 to 10^8 parameters, each b
 alone in the same run. The members are those of `population`, if it ran.
 """
 
+import importlib.util
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,9 @@ def main() -> None:
   results.write("growth", rows, settings.out)
   other = results.file_of("population", settings.out)
   members = json.loads(other.read_text())["rows"] if other.exists() else []
+  if importlib.util.find_spec("matplotlib") is None:
+    print("no picture: it needs matplotlib", file=sys.stderr)
+    return
   draw(rows, members, results.file_of("growth", settings.out).with_suffix(".png"))
 
 

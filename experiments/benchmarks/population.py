@@ -52,12 +52,10 @@ def population_of(members: int, operands: OperandDtype = "float32") -> Populatio
   return populate(make_train(operands), [start_of(seed) for seed in range(members)], room=1)
 
 
-def needed_bytes(members: int) -> int:
-  """State, data and temporary arrays of so many, from those of one."""
-  one = population_of(1)
+def bytes_of_one(one: Population) -> int:
+  """State and temporary arrays of a member."""
   analysis = one.program.memory_analysis()
-  temporary = analysis.temp_size_in_bytes if analysis else 0
-  return members * (bytes_of(one.state) + temporary)
+  return bytes_of(one.state) + (analysis.temp_size_in_bytes if analysis else 0)
 
 
 def epoch_of(population: Population) -> Callable[[], Any]:
@@ -68,6 +66,7 @@ def epoch_of(population: Population) -> Callable[[], Any]:
 def torchs_epoch() -> Callable[[], Any]:
   """An epoch of torch's loop, and an evaluation."""
   device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+  torch_loop.torch.set_float32_matmul_precision("high")  # as XLA multiplies on a GPU: TF32
   epochs = torch_loop.train(seed=0, filter="ema", steps=10**9, device=device)
   return lambda: next(epochs)
 
@@ -77,13 +76,14 @@ def rows_of(members: Sequence[int], seconds: float) -> Iterator[dict[str, Any]]:
 
   The first row is one member whose matrix products have bfloat16 operands.
   """
-  one = epoch_of(population_of(1))
+  alone = population_of(1)
+  each, one = bytes_of_one(alone), epoch_of(alone)
   torch = {"torch": torchs_epoch()} if torch_loop else {}
   kinds: list[tuple[int, OperandDtype]] = [(1, "bfloat16"), *((n, "float32") for n in members)]
   for count, operands in kinds:
     row = {"members": count, "operands": operands}
-    if not results.fits(needed := needed_bytes(count)):
-      yield row | {"needs": f"{needed / 1e9:.0f} GB"}
+    if not results.fits(count * each):
+      yield row | {"needs": f"{count * each / 1e9:.0f} GB"}
       continue
     plain = (count, operands) == (1, "float32")
     many = one if plain else epoch_of(population_of(count, operands))
@@ -93,9 +93,9 @@ def rows_of(members: Sequence[int], seconds: float) -> Iterator[dict[str, Any]]:
     row["member-steps/s"] = [statistics.median(rates), rates[0], rates[-1]]
     row["times one in float32"] = timing.ratio(single, to=times["many"])
     if torch:
-      alone = [count * time for time in times["torch"]]
+      torchs = [count * time for time in times["torch"]]
       row["torch's steps/s"] = EPOCH / statistics.median(times["torch"])
-      row["times torch"] = timing.ratio(alone, to=times["many"])
+      row["times torch"] = timing.ratio(torchs, to=times["many"])
     yield row
 
 

@@ -1,7 +1,7 @@
 """What a benchmark leaves: a table that is printed, and a JSON file with machine and versions."""
 
 import argparse
-import importlib.metadata
+import importlib
 import importlib.util
 import json
 import os
@@ -35,16 +35,9 @@ def memory_bytes() -> int:
   return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def fits(needed: int) -> bool:
-  """Whether that is at most half of the memory."""
-  return needed <= memory_bytes() // 2
-
-
-def _where() -> dict[str, Any]:
-  found = environment()
-  if "torch" in sys.modules:
-    found["packages"]["torch"] = importlib.metadata.version("torch")
-  return found
+def fits(needed: int, beside: int = 0) -> bool:
+  """Whether that is at most half of the memory, and with what is beside it three quarters."""
+  return needed <= memory_bytes() / 2 and needed + beside <= 3 * memory_bytes() / 4
 
 
 def torch_side(name: str) -> Any:
@@ -59,11 +52,11 @@ def file_of(name: str, folder: Path) -> Path:
   return folder / f"{name}-{jax.default_backend()}.json"
 
 
-def write(name: str, rows: Sequence[Mapping[str, Any]], folder: Path, **more: Any) -> None:
-  """Writes the rows, whatever else was found, what ran and on what."""
+def write(name: str, rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
+  """Writes the rows, the command, and what ran on what."""
   spec = sys.modules["__main__"].__spec__
   command = ["python", "-m", spec.name if spec else __name__, *sys.argv[1:]]
-  made = {"command": shlex.join(command), "environment": _where(), **more, "rows": rows}
+  made = {"command": shlex.join(command), "environment": environment(), "rows": rows}
   folder.mkdir(parents=True, exist_ok=True)
   file = file_of(name, folder)
   part = file.with_suffix(".part")
@@ -72,11 +65,22 @@ def write(name: str, rows: Sequence[Mapping[str, Any]], folder: Path, **more: An
   print(f"results: {file}", file=sys.stderr)
 
 
-def show(rows: Sequence[Mapping[str, Any]]) -> None:
-  """Prints a Markdown table of the rows' texts and numbers."""
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+  """A table of the rows' texts and numbers; three numbers are a median and its range.
+
+  >>> print(markdown([{"filter": "ema", "ms": [1.25, 1.2, 1.31]}, {"filter": "ma"}]), end="")
+  | filter | ms |
+  | --- | --- |
+  | ema | 1.25 (1.2 to 1.31) |
+  | ma |  |
+  """
   names = list(dict.fromkeys(name for row in rows for name in row))
-  body = [[_text(row.get(name)) for name in names] for row in rows]
-  print(tables.markdown([names, *body]), flush=True)
+  return tables.markdown([names, *([_text(row.get(name)) for name in names] for row in rows)])
+
+
+def show(rows: Sequence[Mapping[str, Any]]) -> None:
+  """Prints the table."""
+  print(markdown(rows), flush=True)
 
 
 def _text(value: Any) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 from tqdm import tqdm
 
 from experiments import journal
@@ -53,12 +54,12 @@ def watched(command: Sequence[str], folder: Path, log: str, cache: Path) -> dict
       for record in journal.read_log(folder / log) if (folder / log).exists() else ():
         now = time.perf_counter() - begun
         found.setdefault("first look", now)
-        if record["val_accuracy"] >= GOAL:
+        if (record["val_accuracy"] or 0) >= GOAL:
           found |= {"to 95 %": now, "step": record["step"]}
           break
     process.terminate()
-    process.wait()
-  if not found:
+    failed = process.wait() and ended
+  if failed or not found:
     raise SystemExit(f"{' '.join(command)}: {(folder / 'errors').read_text()[-2000:]}")
   return found
 
@@ -71,7 +72,8 @@ def ours(seed: int, folder: Path, cache: Path) -> dict[str, Any]:
 
 def torchs(seed: int, folder: Path, cache: Path) -> dict[str, Any]:
   """One run of the Python loop."""
-  command = [*TORCH, "--steps", str(STEPS), "--seed", str(seed)]
+  device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+  command = [*TORCH, "--steps", str(STEPS), "--seed", str(seed), "--device", device]
   return watched(command, folder, "printed", cache)
 
 
