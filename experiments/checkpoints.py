@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 
+from experiments import hosts
 from experiments.files import could_not_write
 
 NAME = "checkpoints"
@@ -102,7 +103,7 @@ class Checkpoints:
 
   def positions(self) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and position of each checkpoint that can be read so far, the newest first."""
-    if not self._path.exists():
+    if not hosts.any_of(self._path.exists()):  # one answer, for the manager is made by all
       return
     for number in sorted(self._manager.all_steps(), reverse=True):
       with contextlib.suppress(Exception):  # torn: whatever Orbax says to that, it is none

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 
 import grokfax
@@ -110,6 +114,27 @@ def test_the_guide_s_code_runs_from_the_top_to_the_end():
   names = {"__name__": "guide"}
   for block in blocks:
     exec(compile(block, "guide.md", "exec"), names)
+    if "parallel_step = " in block:
+      assert_parallel_is_plain(**{n: names[n] for n in ("parallel_step", "optimizer", "params")})
+
+
+def assert_parallel_is_plain(parallel_step, optimizer, params):
+  """On devices with different examples, against all of them on one."""
+  assert jax.device_count() == 8
+  x, y = jax.random.normal(jax.random.key(0), (64, 3)), jnp.arange(64.0)[:, None]
+  state = optimizer.init(params)
+  ours, our_state = parallel_step(params, state, x, y)
+
+  def objective(params):
+    return jnp.mean((x @ params["kernel"] + params["bias"][None] - y) ** 2)
+
+  grads = jax.grad(objective)(params)
+  updates, plain_state = optimizer.update(grads, state, params)
+  plain = optax.apply_updates(params, updates)
+  for one, other in zip(
+    jax.tree.leaves((ours, our_state)), jax.tree.leaves((plain, plain_state)), strict=True
+  ):
+    np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 TICKS = re.findall(r'\[✓\]\((\S+) "(\w+)"\)', README)

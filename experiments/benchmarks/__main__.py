@@ -4,8 +4,8 @@
     python -m experiments.benchmarks --quick   # ten minutes on an accelerator
 
 Each is a process of its own, prints tables and writes JSON (`NAME-BACKEND.json`). They
-import jax, flax, optax and numpy, and torch where it is there; start_up and time_to_95
-run the user's own command and need what that does.
+import jax, flax, optax and numpy, and torch where it is there; start_up needs what the
+user's own command does.
 """
 
 import importlib.util
@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 from experiments.benchmarks import results
+from experiments.benchmarks.time_to_95 import COMMAND_LINE
 
 # Each with what it is told when all is to be quick.
 BENCHMARKS = {
@@ -24,8 +25,7 @@ BENCHMARKS = {
   "start_up": ["--processes", "1"],
   "time_to_95": ["--seeds", "1"],
 }
-_COMMAND_LINE = ("tyro", "orbax", "filelock", "matplotlib", "tqdm")
-NEEDS = {"start_up": _COMMAND_LINE, "time_to_95": _COMMAND_LINE}
+NEEDS = {"start_up": COMMAND_LINE}
 
 
 def main() -> int:

@@ -47,9 +47,9 @@ def start_of(seed: int) -> Start:
   return Start(key, training.split_rows(data_key, rows, len(rows[0]) // 2), {})
 
 
-def population_of(members: int, operands: OperandDtype = "float32") -> Population:
-  """So many seeds."""
-  return populate(make_train(operands), [start_of(seed) for seed in range(members)], room=1)
+def population_of(seeds: Sequence[int], operands: OperandDtype = "float32") -> Population:
+  """A member for each seed."""
+  return populate(make_train(operands), [start_of(seed) for seed in seeds], room=1)
 
 
 def bytes_of_one(one: Population) -> int:
@@ -76,7 +76,7 @@ def rows_of(members: Sequence[int], seconds: float) -> Iterator[dict[str, Any]]:
 
   The first row is one member whose matrix products have bfloat16 operands.
   """
-  alone = population_of(1)
+  alone = population_of([0])
   each, one = bytes_of_one(alone), epoch_of(alone)
   torch = {"torch": torchs_epoch()} if torch_loop else {}
   kinds: list[tuple[int, OperandDtype]] = [(1, "bfloat16"), *((n, "float32") for n in members)]
@@ -86,7 +86,7 @@ def rows_of(members: Sequence[int], seconds: float) -> Iterator[dict[str, Any]]:
       yield row | {"needs": f"{count * each / 1e9:.0f} GB"}
       continue
     plain = (count, operands) == (1, "float32")
-    many = one if plain else epoch_of(population_of(count, operands))
+    many = one if plain else epoch_of(population_of(range(count), operands))
     times = timing.in_turns({"one": one, "many": many, **torch}, seconds=seconds)
     rates = sorted(count * EPOCH / time for time in times["many"])
     single = [count * time for time in times["one"]]

@@ -2,8 +2,9 @@
 
     python -m experiments.benchmarks.start_up
 
-The modular run with its own settings, each time in a fresh process: *cold* with an empty
-compilation cache, *warm* with the one that the cold one left.
+What the modular command does until then, each time in a fresh process: *cold* with an
+empty compilation cache, *warm* with the one that the cold one left. Folder, log and the
+record of the machine are left out; `time_to_95` has the whole command.
 """
 
 import itertools
@@ -16,8 +17,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from tqdm import tqdm
-
 from experiments.benchmarks import results
 from experiments.benchmarks.time_to_95 import CACHE
 
@@ -27,13 +26,14 @@ marks = {"Python": time.time()}
 import jax
 marks["import jax"] = time.time()
 from experiments import modular
+from experiments.members import CHUNK_STEPS
 from experiments.population import Alone
 marks["import the rest"] = time.time()
 experiment = modular.EXPERIMENT
 settings = experiment.resolve(modular.Settings())
 start, _ = experiment.start(settings)
 marks["data"] = time.time()
-run = Alone(experiment.make(settings), start, room=256)
+run = Alone(experiment.make(settings), start, room=CHUNK_STEPS // 10)
 marks["trace and compile"] = time.time()
 run.advance(1, 1, 10)
 marks["ten steps, validation"] = time.time()
@@ -65,7 +65,7 @@ def main() -> None:
   parser.add_argument("--processes", type=int, default=5)
   settings = parser.parse_args()
   runs: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
-  for _ in tqdm(range(settings.processes), disable=None):
+  for _ in range(settings.processes):
     with tempfile.TemporaryDirectory() as cache:
       for name in runs:
         runs[name].append(measure(cache))

@@ -158,7 +158,7 @@ def test_one_that_fails_says_so(tmp_path, monkeypatch):
 def test_an_accelerator_needs_little():
   """No command line library, no checkpoints, no pictures: jax, flax, optax and numpy."""
   others = ("tyro", "orbax", "filelock", "tqdm", "matplotlib", "tensorflow_datasets", "chex")
-  modules = ("__main__", "memory", "filter_step", "population", "growth")
+  modules = ("__main__", "memory", "filter_step", "population", "growth", "time_to_95", "plain_run")
   code = f"""
 import sys
 sys.modules.update(dict.fromkeys({others}))
