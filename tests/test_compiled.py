@@ -18,9 +18,9 @@ SHAPE, MEMBERS = (64, 32), 3
 RING_BYTES = 4 * 64 * 32
 
 
-def one_step(tx, window_size):
+def one_step(tx, window_size, dtype="float32"):
   del window_size
-  params = jnp.zeros(SHAPE)
+  params = jnp.zeros(SHAPE, dtype)
   return jax.jit(tx.update, donate_argnums=1).lower(params, tx.init(params)).compile()
 
 
@@ -36,30 +36,30 @@ def train(tx):
   return scan
 
 
-def in_a_scan(tx, window_size):
-  params = jnp.zeros(SHAPE)
-  args = (params, tx.init(params), jnp.zeros(3 * window_size))
+def in_a_scan(tx, window_size, dtype="float32"):
+  params = jnp.zeros(SHAPE, dtype)
+  args = (params, tx.init(params), jnp.zeros(3 * window_size, dtype))
   return jax.jit(train(tx), donate_argnums=(0, 1)).lower(*args).compile()
 
 
-def under_vmap(tx, window_size):
+def under_vmap(tx, window_size, dtype="float32"):
   """Whole runs side by side: the state is born inside, so the window itself is temporary."""
 
   def run(params, data):
     (params, state), losses = train(tx)(params, tx.init(params), data)
     return params, state, losses
 
-  args = (jnp.zeros((MEMBERS, *SHAPE)), jnp.zeros((MEMBERS, 3 * window_size)))
+  args = (jnp.zeros((MEMBERS, *SHAPE), dtype), jnp.zeros((MEMBERS, 3 * window_size), dtype))
   return jax.jit(jax.vmap(run)).lower(*args).compile()
 
 
-def under_vmap_donated(tx, window_size):
+def under_vmap_donated(tx, window_size, dtype="float32"):
   """A chunk of runs side by side: members share the clocks, their state comes from outside."""
-  axes = jax.tree.map(lambda leaf: 0 if leaf.ndim else None, tx.init(jnp.zeros(SHAPE)))
+  axes = jax.tree.map(lambda leaf: 0 if leaf.ndim else None, tx.init(jnp.zeros(SHAPE, dtype)))
   run = jax.vmap(train(tx), in_axes=(0, axes, 0), out_axes=((0, axes), 0))
-  params = jnp.zeros((MEMBERS, *SHAPE))
+  params = jnp.zeros((MEMBERS, *SHAPE), dtype)
   state = jax.vmap(tx.init, out_axes=axes)(params)
-  args = (params, state, jnp.zeros((MEMBERS, 3 * window_size)))
+  args = (params, state, jnp.zeros((MEMBERS, 3 * window_size), dtype))
   return jax.jit(run, donate_argnums=(0, 1)).lower(*args).compile()
 
 
@@ -107,6 +107,17 @@ def test_the_ring_is_written_in_place(name, context, window_size):
   # Beside the ring a handful of arrays of the parameters' size.
   rings = members * window_size * RING_BYTES
   assert temporary_bytes(compiled) < born * rings + 8 * members * RING_BYTES
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("name", WINDOWED)
+def test_a_ring_of_bfloat16_is_not_converted(name, context):
+  """XLA's CPU backend would make it float32 and back again at every step, all of the window."""
+  build, *_ = CONTEXTS[context]
+  text = build(WINDOWED[name](50), 50, "bfloat16").as_text()
+  whole = r"\[(\d+,)?50,64,32\]"
+  assert re.search(rf"u16{whole}", text)
+  assert not re.search(rf"(bf16|f32){whole}", text)
 
 
 def test_the_control_is_caught():

@@ -20,7 +20,8 @@ class GrokfastFirState(NamedTuple):
     filter_step: updates made so far, int32 of shape ().
     slot: where in the window the next gradient is written, int32 of shape ().
       It is a clock, not data: it does not depend on ``filter_step``.
-    window: the last n gradients as a ring, (n, *shape), in the parameters' dtype.
+    window: the last n gradients as a ring, (n, *shape), in the parameters' dtype
+      (bfloat16 as its bits, uint16).
   """
 
   filter_step: jax.typing.ArrayLike
@@ -101,7 +102,7 @@ def grokfast_fir(
     amplify = _trees.amplify(at_step(lamb, step))
 
     def add_response(g, ring):
-      dtype = _trees.accumulator_dtype_of(ring, accumulator_dtype)
+      dtype = _trees.accumulator_dtype_of(_ring.dtype_of(ring), accumulator_dtype)
 
       # A loop over the window: a product with it would make copies of it.
       def add(i, response):

@@ -18,7 +18,8 @@ class GrokfastMaState(NamedTuple):
     filter_step: updates made so far, int32 of shape ().
     slot: where in the window the next gradient is written, int32 of shape ().
       It is a clock, not data: it does not depend on ``filter_step``.
-    window: the last w gradients as a ring, (w, *shape), in the parameters' dtype.
+    window: the last w gradients as a ring, (w, *shape), in the parameters' dtype
+      (bfloat16 as its bits, uint16).
     recent_sum: sum of the last w - 1 of them, in the accumulator's dtype.
     fresh_sum: sum of those written since the ring last wrapped.
   """
