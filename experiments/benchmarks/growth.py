@@ -56,16 +56,20 @@ def draw(rows: Sequence[dict[str, Any]], members: Sequence[dict[str, Any]], file
   figure = Figure(figsize=(12, 3.6), layout="constrained")
   windows, sizes, population = figure.subplots(1, 3)
 
-  def line(axes, points, x, label):
-    points = [row for row in points if "ms a step" in row]
-    axes.loglog([r[x] for r in points], [r["ms a step"] for r in points], "o-", label=label)
-
-  line(windows, [row for row in rows if "window" in row], "window", "MA")
-  windows.set(xlabel="window", ylabel="ms a step", title=f"{AT:,} parameters", ylim=(1e-3, None))
+  ran = [row for row in rows if "window" in row and "times AdamW" in row]
+  medians, lows, highs = zip(*(row["times AdamW"] for row in ran), strict=True)
+  windows.plot([row["window"] for row in ran], medians, "o-")
+  windows.fill_between([row["window"] for row in ran], lows, highs, alpha=0.2)
+  title = f"MA before AdamW, {AT:,} parameters"
+  windows.set(
+    xscale="log", xlabel="window", ylabel="times AdamW alone", title=title, ylim=(0, None)
+  )
   for name in FILTERS:
     chosen = [row for row in rows if "parameters" in row and row["filter"] == name]
-    line(sizes, chosen, "parameters", name)
-  sizes.set(xlabel="parameters", title="AdamW, and filters before it")
+    chosen = [row for row in chosen if "ms a step" in row]
+    times = [row["ms a step"] for row in chosen]
+    sizes.loglog([row["parameters"] for row in chosen], times, "o-", label=name)
+  sizes.set(xlabel="parameters", ylabel="ms a step", title="AdamW, and filters before it")
   sizes.legend()
   ran = [r for r in members if "member-steps/s" in r and r["operands"] == "float32"]
   rates = [row["member-steps/s"][0] for row in ran]

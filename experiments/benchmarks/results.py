@@ -53,9 +53,10 @@ def file_of(name: str, folder: Path) -> Path:
 
 
 def write(name: str, rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
-  """Writes the rows, the command, and what ran on what."""
+  """Writes the rows, the command but for its folder, and what ran on what."""
   spec = sys.modules["__main__"].__spec__
-  command = ["python", "-m", spec.name if spec else __name__, *sys.argv[1:]]
+  told = [word for word in sys.argv[1:] if word not in ("--out", str(folder))]
+  command = ["python", "-m", spec.name if spec else __name__, *told]
   made = {"command": shlex.join(command), "environment": environment(), "rows": rows}
   folder.mkdir(parents=True, exist_ok=True)
   file = file_of(name, folder)

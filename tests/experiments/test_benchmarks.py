@@ -110,7 +110,7 @@ def test_results_say_where_and_how(tmp_path, monkeypatch, capsys):
 
 
 def test_growth_is_drawn(tmp_path):
-  rows = [{"window": w, "filter": f"ma {w}", "ms a step": 1.0} for w in (1, 10)]
+  rows = [{"window": w, "filter": f"ma {w}", "times AdamW": [2.0, 1.0, 3.0]} for w in (1, 10)]
   rows += [{"parameters": 10, "filter": name, "ms a step": 2.0} for name in growth.FILTERS]
   rows += [{"parameters": 100, "filter": "ma 10", "needs": "80 GB"}]
   ran = {"operands": "float32", "member-steps/s": [3.0, 2.0, 4.0]}

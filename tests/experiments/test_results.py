@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import crossings, fates, journal, logs, report, summary, tables
+from experiments.benchmarks import results, time_to_95
 from experiments.wording import digits
 
 ROOT = Path(__file__).parents[2]
@@ -178,3 +179,91 @@ def test_the_readme_says_how_fast_it_was():
     f"IMDb {medians['imdb']:.1f}."
   ) in text
   assert len(result["environment"]["commit"]) == 40
+
+
+BENCHMARKS = RESULTS / "benchmarks"
+
+
+def benchmark(name):
+  return json.loads((BENCHMARKS / f"{name}-cpu.json").read_text())["rows"]
+
+
+def parts(rows, *names):
+  """The rows without what is the same in a table, by that."""
+  found: dict[tuple, list] = {}
+  for row in rows:
+    rest = {name: value for name, value in row.items() if name not in names}
+    found.setdefault(tuple(row[name] for name in names), []).append(rest)
+  return found
+
+
+def test_the_benchmarks_page_has_their_tables():
+  text = (BENCHMARKS / "README.md").read_text()
+  place = ("size", "dtype", "form")
+  filters = parts(benchmark("filter_step"), *place)
+  filters |= parts(benchmark("filter_step_bfloat16"), *place)
+  shown = [rows for (_, dtype, _), rows in filters.items() if dtype == "float32"]
+  shown += [
+    filters[size, "bfloat16", form] for size in ("modular", "20M") for form in ("jit", "scan")
+  ]
+  shown += [parts(benchmark("memory"), *place)["20M", "float32", "scan"]]
+  times = benchmark("time_to_95")
+  shown += [[time_to_95.summary(who, times) for who in ("ours, cold", "ours, warm", "torch")]]
+  shown += [benchmark("population"), benchmark("start_up")]
+  for rows in shown:
+    assert results.markdown(rows) in text
+  for name in ("filter_step", "filter_step_bfloat16", "memory", "population", "growth"):
+    environment = json.loads((BENCHMARKS / f"{name}-cpu.json").read_text())["environment"]
+    assert len(environment["commit"]) == 40
+
+
+def test_the_readme_s_ratios_are_the_benchmarks():
+  filters = parts(benchmark("filter_step"), "size", "dtype", "form", "filter")
+  (large_ema,) = filters["20M", "float32", "scan", "ema"]
+  (large_ma,) = filters["20M", "float32", "scan", "ma 100"]
+  (small_ma,) = filters["modular", "float32", "scan", "ma 100"]
+  kinds = parts(benchmark("population"), "members", "operands")
+  (plain,), (rounded,) = kinds[1, "float32"], kinds[1, "bfloat16"]
+  times = benchmark("time_to_95")
+  cold, warm, torch = (
+    time_to_95.summary(who, times)["to 95 %"] for who in ("ours, cold", "ours, warm", "torch")
+  )
+  text = " ".join((ROOT / "README.md").read_text().split())
+  page = " ".join((BENCHMARKS / "README.md").read_text().split())
+
+  def told(spread, digits=2):
+    median, low, high = (f"{value:.{digits}f}" for value in spread)
+    return f"{median} ({low} to {high})"
+
+  for words in (
+    f"over AdamW alone, 20 M parameters | {told(large_ema['times AdamW'])}",
+    f"after the MA filter, window 100 | {told(large_ma['times AdamW'])}",
+    f"0.4 M parameters | {told(small_ma['torch, fused: times ours'], 1)} times faster",
+    f"at 20 M parameters | {told(large_ma['torch, fused: times ours'])} times faster",
+    f"loop in PyTorch | {told(plain['times torch'])} times as many",
+    f"bfloat16` | {told(rounded['times torch'])} times",
+    f"five seeds | {told(cold, 1)}; with a warm compilation cache {told(warm, 1)}; PyTorch "
+    f"{told(torch, 1)}",
+  ):
+    assert words in text
+  first = {
+    who: time_to_95.summary(who, times)["first look"] for who in ("ours, cold", "ours, warm")
+  }
+  for words in (
+    f"| {told(large_ema['times AdamW'])} in a scan",
+    f"{told(large_ma['times AdamW'])} at 20 M, {told(small_ma['times AdamW'])} at 0.4 M",
+    f"| {told(plain['times torch'])} | met",
+    f"| {told(rounded['times torch'])} | met",
+    f"| {first['ours, cold'][0]:.1f} s",
+    f"| {first['ours, warm'][0]:.1f} s",
+  ):
+    assert words in page
+  assert all(row["over the least"] < 1.005 for row in benchmark("memory"))
+
+
+def test_bfloat16_operands_beside_float32():
+  runs = logs.read_runs(RESULTS / "operands")
+  reference = logs.read_reference(RESULTS / "reference_curves.json")
+  both = runs + [run for run in reference if run.setting == PAPERS_EMA]
+  assert len(runs) == 10
+  assert report.table(both) in (RESULTS / "README.md").read_text()
