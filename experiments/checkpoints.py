@@ -20,7 +20,7 @@ from experiments.files import could_not_write
 
 NAME = "checkpoints"
 KEPT = 2
-LATE_SECONDS = 1.0  # in which all that is under way comes to its end
+LATE_SECONDS = 3.0  # in which all that is under way comes to its end
 LOUD = ("absl", "asyncio")  # who write pages to stderr for what comes here as an error
 
 
@@ -36,12 +36,16 @@ class Checkpoints:
     self._failed = False
     self._number = 0
     self._useless: list[int] = []
+    self._levels: list[tuple[logging.Logger, int]] = []
 
   @functools.cached_property
   def _ocp(self) -> Any:
     """Orbax: its import takes about as long as JAX's, and few starts need it at once."""
     import orbax.checkpoint
 
+    self._levels = [(log, log.level) for log in map(logging.getLogger, LOUD)]
+    for log, _ in self._levels:  # after the import, which sets them
+      log.setLevel(logging.CRITICAL + 1)
     return orbax.checkpoint
 
   @functools.cached_property
@@ -53,9 +57,6 @@ class Checkpoints:
     return manager
 
   def __enter__(self) -> "Checkpoints":
-    self._levels = [(log, log.level) for log in map(logging.getLogger, LOUD)]
-    for log, _ in self._levels:
-      log.setLevel(logging.CRITICAL + 1)
     self._hook = sys.unraisablehook
     sys.unraisablehook = lambda error: None if _of_late(error) else self._hook(error)
     return self

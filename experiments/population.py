@@ -68,7 +68,7 @@ class Alone:
     self._rest = start.split, start.numbers
     first = jax.jit(train.start).trace(start.key, start.numbers)
     chunk = jax.jit(functools.partial(train.run, room=room), donate_argnums=0)
-    with ThreadPoolExecutor() as pool:  # one is compiled while the other is traced
+    with ThreadPoolExecutor(1) as pool:  # one is compiled while the other is traced
       compiled = pool.submit(lambda: first.lower().compile())
       self.program = chunk.lower(first.out_info, *self._rest, 1, 1, 1).compile()
       self._start = compiled.result()

@@ -27,6 +27,7 @@ MOVED = 2**31  # bytes between two looks at the clock, about
 FEWEST, MOST = 4, 100  # steps for it
 LARGE = 2**28  # bytes, more than any cache holds
 SCALINGS = 8
+TORCHS = {"torch, fused": True, "torch, not fused": False}
 WITH_TORCH = ("adamw", "ema", "ma 10", "ma 100")
 
 
@@ -133,13 +134,8 @@ def rows_of(
     if not results.fits(needed):
       yield {"filter": name, "needs": f"{needed / 1e9:.0f} GB"}
       continue
-    runs = {"adamw": base, "scaling": stream}
-    runs |= {"own": base if kind is adamw else ours(kind, params, form, steps)}
-    if torch_filters and name in WITH_TORCH and results.fits(needed, theirs_bytes(name, params)):
-      runs["torch, fused"] = theirs(name, True, params, steps)
-      if kind is adamw:
-        runs["torch, not fused"] = theirs(name, False, params, steps)
-    times = timing.in_turns(runs, seconds=seconds)
+    own = base if kind is adamw else ours(kind, params, form, steps)
+    times = timing.in_turns({"adamw": base, "own": own, "scaling": stream}, seconds=seconds)
     least, scaled = cases.least_moved_bytes(kind, params), 2 * SCALINGS * LARGE
     bounds = [time * least * steps / scaled for time in times["scaling"]]
     row = {
@@ -151,10 +147,13 @@ def rows_of(
     }
     if needed >= LARGE:  # what lies in a cache is not bound by the memory
       row["of the bound"] = timing.ratio(bounds, to=times["own"])
-    for who in runs:
-      if who.startswith("torch"):
+    if torch_filters and name in WITH_TORCH and results.fits(needed, theirs_bytes(name, params)):
+      for who, fused in TORCHS.items():  # one after the other, for the memory of both is not there
+        runs = {"own": own, who: theirs(name, fused, params, steps)}
+        times = timing.in_turns(runs, seconds=seconds)
         row[f"{who}, ms"] = 1e3 * statistics.median(times[who]) / steps
         row[f"{who}: times ours"] = timing.ratio(times[who], to=times["own"])
+        del runs
     yield row
 
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,12 @@ CACHE = {
 }
 
 
-def _records(log: Path) -> Iterator[dict[str, Any]]:
-  """Of the whole lines so far."""
-  if log.exists():
-    for line in log.read_text().splitlines(keepends=True):
-      if line.endswith("\n"):
-        yield json.loads(line)
+def _records(log: Path, seen: int) -> list[dict[str, Any]]:
+  """Of the whole lines after those that were seen."""
+  if not log.exists():
+    return []
+  lines = log.read_text().splitlines(keepends=True)[seen:]
+  return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def watched(command: Sequence[str], folder: Path, log: str, cache: Path) -> dict[str, Any]:
@@ -57,11 +57,13 @@ def watched(command: Sequence[str], folder: Path, log: str, cache: Path) -> dict
   begun, found = time.perf_counter(), {}
   with (folder / "printed").open("wb") as out, (folder / "errors").open("wb") as errors:
     process = subprocess.Popen([sys.executable, "-m", *command], env=env, stdout=out, stderr=errors)
-    ended = False
+    ended, seen = False, 0
     while not ended and "to 95 %" not in found:
       time.sleep(0.01)
       ended = process.poll() is not None
-      for record in _records(folder / log):
+      records = _records(folder / log, seen)
+      seen += len(records)
+      for record in records:
         now = time.perf_counter() - begun
         found.setdefault("first look", now)
         if (record["val_accuracy"] or 0) >= GOAL:

@@ -4,13 +4,26 @@ import json
 import statistics
 import subprocess
 import sys
+import time
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmarks import cases, filter_step, growth, memory, results, time_to_95, timing
+from experiments import arithmetic
+from experiments.benchmarks import (
+  cases,
+  filter_step,
+  growth,
+  memory,
+  population,
+  results,
+  time_to_95,
+  timing,
+)
+from tests.experiments.tools import perceptron
 
 # Floats that a step moves for each parameter, and that the state holds, in float32.
 FLOATS = {
@@ -79,6 +92,50 @@ def test_a_scan_of_steps_is_that_many_steps():
   for scale in np.linspace(0.5, 1.5, steps, dtype=np.float32):
     carry = one(carry, [grads[0] * scale])
   np.testing.assert_allclose(scan[0], carry[0][0], rtol=1e-6)
+
+
+def test_torch_takes_its_turns(monkeypatch):
+  made = []
+
+  def steps(shapes, filter, *, window_size, fused, dtype, device):
+    made.append((shapes, filter, window_size, fused, dtype, device))
+    return lambda: time.sleep(1e-3)
+
+  fake = types.SimpleNamespace(
+    steps=steps,
+    bytes_needed=lambda shapes, filter, window_size, dtype: 1000,
+    synchronize=lambda device: None,
+    torch=types.SimpleNamespace(float32="torch.float32"),
+  )
+  monkeypatch.setattr(filter_step, "torch_filters", fake)
+  kinds = {name: cases.KINDS[name] for name in ("adamw", "ma 10", "fir 10")}
+  adamw, ma, fir = filter_step.rows_of(PARAMS, "scan", kinds, seconds=0.01)
+  told = ([(30, 10)], "ma", 10, True, "torch.float32", "cpu")
+  assert made[2] == told
+  assert made[3] == (*told[:3], False, *told[4:])
+  for row in (adamw, ma):
+    for who in ("torch, fused", "torch, not fused"):
+      assert row[f"{who}, ms"] >= 1
+      assert row[f"{who}: times ours"].low > 1
+  assert not any(name.startswith("torch") for name in fir)
+  monkeypatch.setattr(fake, "bytes_needed", lambda *_: results.memory_bytes())
+  (adamw,) = filter_step.rows_of(PARAMS, "scan", {"adamw": kinds["adamw"]}, seconds=0.01)
+  assert not any(name.startswith("torch") for name in adamw)
+
+
+def test_rows_of_populations(monkeypatch):
+  monkeypatch.setattr(population, "torch_loop", None)
+  monkeypatch.setattr(population, "P", 7)
+  monkeypatch.setattr(population, "BATCH", 8)
+  monkeypatch.setattr(arithmetic, "task", lambda p, operands: perceptron())
+  memory_of_eight = 16 * population.bytes_of_one(population.population_of([0]))
+  monkeypatch.setattr(results, "memory_bytes", lambda: memory_of_eight)
+  rows = list(population.rows_of([1, 3, 9], seconds=0.01))
+  assert [(row["members"], row["operands"]) for row in rows] == [
+    (1, "bfloat16"), (1, "float32"), (3, "float32"), (9, "float32")
+  ]  # fmt: skip
+  assert rows[3].keys() == {"members", "operands", "needs"}
+  assert all(row["member-steps/s"][0] > 0 for row in rows[:3])
 
 
 def test_what_does_not_fit_is_not_run(monkeypatch):

@@ -24,7 +24,7 @@ def resumed_from(folder, number):
   assert main("--out", folder, "--resume") == 0
   assert log.read_bytes().startswith(kept)
   if not number:
-    assert log.read_bytes()[:200] != before[:200], "its times are others"
+    assert not log.read_bytes().startswith(before), "its times are others"
 
 
 def test_a_run_goes_on_where_it_was(broken, unbroken, capsys):
