@@ -71,8 +71,9 @@ class Checkpoints:
       for half in self._path.glob("*-tmp"):
         shutil.rmtree(half, ignore_errors=True)
     sys.unraisablehook = self._hook
-    for log, level in self._levels:
-      log.setLevel(level)
+    if not self._failed:  # else what comes late still has nobody to hear it
+      for log, level in self._levels:
+        log.setLevel(level)
 
   def save(self, arrays: Any, position: dict[str, Any]) -> None:
     """Copies the arrays and returns; the last save's errors come here.
