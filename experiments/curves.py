@@ -1,4 +1,4 @@
-"""Learning curves of many runs: a panel for each setting, a band over its seeds."""
+"""Learning curves of many runs, a band over the seeds of each setting: in panels, or together."""
 
 import math
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from experiments.fates import ending
 from experiments.logs import Run, by_setting
 
 COLUMNS, MOST = 4, 16  # panels
+MOST_TOGETHER = 6  # settings in one panel
 
 
 def draw(runs: Sequence[Run]) -> Figure:
@@ -38,21 +39,45 @@ def draw(runs: Sequence[Run]) -> Figure:
       label = f"validation, reference (n = {len(values)})"
       axes.plot(steps, _over_seeds(np.ma.median, values), color="black", linewidth=0.8, label=label)
     axes.set(xlabel="optimization steps", title=_title(setting, group))
-    if _drawn(axes):  # a log scale of nothing is an error
-      axes.set(xscale="log")
-    for threshold in thresholds:
-      axes.axhline(threshold, color="grey", linewidth=0.8, linestyle=":")
-    axes.grid(alpha=0.2)
-  if thresholds:
-    grid[0, 0].set(ylim=(-0.02, 1.02))
-  elif any(map(_drawn, grid.flat)):
-    grid[0, 0].set(yscale="log")
+    _dress(axes, thresholds)
   for axes in grid[:, 0]:
     axes.set(ylabel=f"{quantity}: median and range")
   grid[0, 0].legend(fontsize="small")
   if len(ours) > len(shown):
     figure.suptitle(f"the first {len(shown)} of {len(ours)} settings")
   return figure
+
+
+def together(runs: Sequence[Run]) -> Figure:
+  """Median and range over the seeds in validation against log steps, all settings in one panel.
+
+  The accuracies, or where there are none the losses. At most the first 6 settings.
+  """
+  thresholds = runs[0].experiment.thresholds
+  quantity = "accuracy" if thresholds else "loss"
+  figure = Figure(figsize=(7.5, 4), layout="constrained")
+  axes = figure.add_subplot(xlabel="optimization steps", ylabel=f"validation {quantity}")
+  groups = by_setting(runs)
+  for i, ((setting, source), group) in enumerate(groups.items()):
+    if i == MOST_TOGETHER:
+      figure.suptitle(f"the first {MOST_TOGETHER} of {len(groups)} settings")
+      break
+    whose = "" if source == "grokfax" else f", {source}"
+    _band(axes, group, f"val_{quantity}", f"{setting}{whose}, n = {len(group)}", f"C{i}")
+  _dress(axes, thresholds)
+  axes.legend(fontsize="small")
+  return figure
+
+
+def _dress(axes: Any, thresholds: Sequence[float]) -> None:
+  """Scales, thresholds and a grid, once all is drawn: a log scale of nothing is an error."""
+  if _drawn(axes):
+    axes.set(xscale="log", yscale="linear" if thresholds else "log")
+  if thresholds:
+    axes.set(ylim=(-0.02, 1.02))
+  for threshold in thresholds:
+    axes.axhline(threshold, color="grey", linewidth=0.8, linestyle=":")
+  axes.grid(alpha=0.2)
 
 
 def _drawn(axes: Any) -> bool:

@@ -4,6 +4,7 @@ An experiment is one file: its settings, data, model and loss, and the paper's n
 Once one of them is known, all are.
 """
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from experiments import cli, files, methods, runs
 from experiments.cli import UsageError
 from experiments.data import store
 from experiments.figures import NAMES
+from experiments.loop import Watcher
 from experiments.members import Member, Program, Rules
 from experiments.population import Start
 from experiments.progress import Progress
@@ -207,8 +209,12 @@ class Experiment:
     except (ValueError, TypeError, KeyError, UsageError) as error:
       raise UsageError(f"{file} is not the settings of a run of {self.name}: {error}.") from None
 
-  def run(self, settings: Any) -> dict[str, Any]:
+  def run(self, settings: Any, watcher: Watcher | None = None) -> dict[str, Any]:
     """Trains by settings that need not be resolved; writes the folder and prints the table.
+
+    Args:
+      settings: of this experiment.
+      watcher: is told of the progress; else it is shown in text.
 
     Returns:
       The summary, as in `summary.json`.
@@ -241,7 +247,8 @@ class Experiment:
         # The parameters are to be those of the evaluation at which it was held.
         chunk=None if settings.stop_when_held is None else 1,
       )
-      with Progress(settings.steps) as progress:
+      shown = contextlib.nullcontext(watcher) if watcher else Progress(settings.steps)
+      with shown as progress:
         outcome = runs.train([program], folder, self.rules(settings), progress)
       result = runs.finish(folder, settings, outcome, self.thresholds)
     print(self.report(settings, result, folder))

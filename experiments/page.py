@@ -15,6 +15,10 @@ RESULTS = (
   'others. "-" is not reached, "published" the source\'s own figure.'
 )
 CAPTIONS = {
+  "together.png": (
+    "All settings",
+    "In validation, median and range over the seeds, against log steps.",
+  ),
   "curves.png": (
     "Curves",
     "Median and range over the seeds, against log steps. A run that ended before the others, for "

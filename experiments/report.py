@@ -12,7 +12,8 @@ there
 * `survival.md` and `survival.csv`: how many diverged or did not finish, the crossings'
   quartiles by Kaplan and Meier, the medians' intervals, and costs;
 * `runs.csv`: a row for each run;
-* `curves.png`, and `heatmap.png` where two hyperparameters vary;
+* `curves.png`, `together.png` of a few settings, and `heatmap.png` where two
+  hyperparameters vary;
 * `report.html`: all of it on one page.
 """
 
@@ -140,7 +141,12 @@ def run(settings: Settings) -> None:
   results = _rows(both)
   records = crossings.statistics_of(both)
   survival, legend = crossings.rows(records), crossings.legend(both)
-  figures = {"curves.png": curves.draw(both), "heatmap.png": heatmap.draw(ours)}
+  few = 1 < len({run.setting for run in ours}) <= curves.MOST_TOGETHER
+  figures = {
+    "together.png": curves.together(ours) if few else None,
+    "curves.png": curves.draw(both),
+    "heatmap.png": heatmap.draw(ours),
+  }
   pictures = {name: _png(figure) for name, figure in figures.items() if figure}
   text = tables.markdown(results)
   written = {

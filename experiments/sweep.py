@@ -6,6 +6,7 @@ trains the product of all that is given more than once. Members that differ in n
 share one compiled program; on an accelerator they are trained side by side.
 """
 
+import contextlib
 import functools
 import json
 import re
@@ -30,7 +31,7 @@ from experiments import (
 from experiments.cli import UsageError
 from experiments.experiment import Experiment
 from experiments.files import read_json, write_json
-from experiments.loop import Outcome
+from experiments.loop import Outcome, Watcher
 from experiments.members import Program
 from experiments.progress import SweepProgress
 from experiments.summary import Record, diverged_step
@@ -83,8 +84,15 @@ def _check_same(folder: Path, form: dict[str, Any]) -> None:
     raise UsageError(f"{file} is not the settings of this sweep: {error}.") from None
 
 
-def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
+def run(
+  experiment: Experiment, settings: Any, watcher: Watcher | None = None
+) -> dict[str, Any] | None:
   """Shows the plan, trains all members and prints the table of their settings.
+
+  Args:
+    experiment: of the members.
+    settings: of the sweep, from `grid.settings_of(experiment)`.
+    watcher: is told of the progress; else it is shown in text.
 
   Returns:
     The summary, as in `summary.json`; None after a dry run.
@@ -115,7 +123,8 @@ def run(experiment: Experiment, settings: Any) -> dict[str, Any] | None:
     total = sum(program.steps * len(program.members) for program in programs)
     log = folder / journal.NAME
     done = sum(_last_steps(journal.read_log(log)).values()) if goes_on and log.exists() else 0
-    with SweepProgress(total, rules.goal, done) as progress:
+    shown = contextlib.nullcontext(watcher) if watcher else SweepProgress(total, rules.goal, done)
+    with shown as progress:
       outcome = runs.train(programs, folder, rules, progress)
     summary = _finish(folder, outcome, members)
   if hosts.writes():

@@ -55,3 +55,23 @@ def test_a_curve_goes_on_where_others_ended(tmp_path):
   line = next(line for line in axes.lines if line.get_label() == "validation")
   assert list(line.get_xdata()) == [10, 20, 30, 40, 50, 60]
   assert list(line.get_ydata()) == pytest.approx([0.65, 0.65, *[0.4] * 4])
+
+
+def test_settings_together(tmp_path):
+  """Each is a line with its band; no more than six."""
+  write_run(tmp_path, 0, [0.2, 0.4])
+  write_run(tmp_path, 1, [0.4, 0.8])
+  write_run(tmp_path, 0, [0.1, 0.2], weight_decay=0.5)
+  runs = logs.read_runs(tmp_path)
+  (axes,) = curves.together(runs).axes
+  lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+  assert [label.partition(", n")[2] for label in lines if "n = " in label] == [" = 2", " = 1"]
+  (two,) = (values for label, values in lines.items() if label.endswith("n = 2"))
+  assert two == pytest.approx([0.3, 0.6])
+  assert len(axes.collections) == 2
+
+  for n in range(1, 7):
+    write_run(tmp_path, 0, [0.1, 0.2], weight_decay=0.5 + n)
+  figure = curves.together(logs.read_runs(tmp_path))
+  assert len(figure.axes[0].collections) == 6
+  assert figure.get_suptitle() == "the first 6 of 8 settings"
