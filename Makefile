@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow test-floor bench lint clean
+.PHONY: help demo test test-slow test-floor bench notebooks lint clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,16 +18,21 @@ test: $(VENV)/dev  ## set up, then run all tests
 FLOOR_CASES := multiscale] or ma] or fir] or iir_first] or gate_in_gate] or compression_not_bias] or grokfast_adam]
 FLOOR_RUNS := test_smoke test_it_stops_when_held test_bad_input_is_one_line_and_exit_code_2 \
 	test_progress_elsewhere_than_on_a_terminal
+NOTEBOOK_RUNS := test_it_runs_to_the_end_and_all_its_programs_lower_for_a_tpu
 FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcard tests/test_*.py)) \
 	tests/contract $(FLOOR_RUNS:%=tests/experiments/test_runs.py::%) \
 	tests/experiments/test_real_data_runs.py::test_smoke tests/experiments/test_population.py \
-	tests/experiments/test_resume.py::test_a_run_goes_on_where_it_was
+	tests/experiments/test_resume.py::test_a_run_goes_on_where_it_was \
+	$(foreach name,quickstart your_model,"tests/colab/test_notebooks.py::$(NOTEBOOK_RUNS)[$(name)]")
 
 test-slow: $(VENV)/dev  ## set up, then run the tests that take minutes
 	$(RUN) -m pytest -n 2 -m slow
 
 bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour on two cores)
 	$(RUN) -m experiments.benchmarks
+
+notebooks: $(VENV)/dev  ## set up, then run the notebooks and keep what they show (ten minutes on two cores)
+	$(RUN) colab/save.py
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
 	$(VENV)-floor/bin/python -m pytest -n 2 $(FLOOR) -k "not contract or $(FLOOR_CASES)"

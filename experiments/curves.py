@@ -51,18 +51,20 @@ def draw(runs: Sequence[Run]) -> Figure:
 def together(runs: Sequence[Run]) -> Figure:
   """Median and range over the seeds in validation against log steps, all settings in one panel.
 
-  The accuracies, or where there are none the losses. At most the first 6 settings.
+  The accuracies, or where there are none the losses. At most the first 6 settings, in the order
+  in which they come.
   """
   thresholds = runs[0].experiment.thresholds
   quantity = "accuracy" if thresholds else "loss"
   figure = Figure(figsize=(7.5, 4), layout="constrained")
   axes = figure.add_subplot(xlabel="optimization steps", ylabel=f"validation {quantity}")
   groups = by_setting(runs)
-  for i, ((setting, source), group) in enumerate(groups.items()):
+  for i, (setting, source) in enumerate(dict.fromkeys((run.setting, run.source) for run in runs)):
     if i == MOST_TOGETHER:
       figure.suptitle(f"the first {MOST_TOGETHER} of {len(groups)} settings")
       break
     whose = "" if source == "grokfax" else f", {source}"
+    group = groups[setting, source]
     _band(axes, group, f"val_{quantity}", f"{setting}{whose}, n = {len(group)}", f"C{i}")
   _dress(axes, thresholds)
   axes.legend(fontsize="small")

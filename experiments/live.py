@@ -10,7 +10,7 @@ class Live:
   """A watcher that calls a function now and then, as one that draws what the log has by now.
 
   Args:
-    look: what is called, at the beginning, between chunks and at the end.
+    look: what is called, between chunks and when all members have ended.
     seconds: from one call to the next, at least.
   """
 

@@ -154,7 +154,7 @@ class Loop:
       if program.chunk is None:
         pace = (time.monotonic() - begun) / len(tables[0])
         chunk = max(1, min(program.room, int(CHUNK_SECONDS / pace)))
-      self._log(places, tables, self._seconds + time.monotonic() - begun)
+      seen = self._log(places, tables, self._seconds + time.monotonic() - begun)
       for place, active in enumerate(places):
         if active and active.ended:
           places[place] = None
@@ -162,6 +162,7 @@ class Loop:
             population.put(place, program.members[waiting].start())
             places[place], waiting = program.active(waiting), waiting + 1
       self._seconds += time.monotonic() - begun
+      self._watcher.update(seen)  # what it takes is not training
       position = position._replace(places=[a and a.index for a in places], waiting=waiting)
       if hosts.agreed(time.monotonic() - self._saved >= self._rules.checkpoint_every):
         self._keep(position, population)
@@ -203,8 +204,8 @@ class Loop:
     places: Sequence[Active | None],
     tables: Sequence[Sequence[Record]],
     seconds: float,
-  ) -> None:
-    """Appends what each member has done, to its end and not beyond."""
+  ) -> list[Active]:
+    """Appends what each member has done, to its end and not beyond; returns who has."""
     lines, seen = [], []
     for active, table in zip(places, tables, strict=True):
       if active is None or not table:
@@ -217,7 +218,7 @@ class Loop:
         if active.ended:
           break
     self._journal.append(lines)
-    self._watcher.update(seen)
+    return seen
 
   def _keep(self, position: Position, population: Population) -> None:
     now = position._replace(

@@ -156,7 +156,7 @@ def _with_plan(
     except (ValueError, TypeError, KeyError):
       raise UsageError(f"{file} is damaged: it is not the plan of this sweep.") from None
   if hosts.writes():
-    print("measuring ...", file=sys.stderr)
+    print("measuring ...", flush=True)
   programs, measured = plan.placed(programs, settings.at_once, settings.data_devices)
   if hosts.writes():
     print(plan.text(members, programs, measured), flush=True)

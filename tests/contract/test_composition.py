@@ -110,12 +110,12 @@ def test_trains_an_nnx_model(case):
   assert_close(ours, flat(trained(case, params, gradients, metrics)), rtol=1e-5, atol=1e-5)
 
 
-def readme_recipe():
-  """The README's `apply_gradients`, which hands metrics on."""
-  readme = (Path(__file__).parents[2] / "README.md").read_text()
-  (block,) = (b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "TrainState" in b)
+def guides_recipe():
+  """The guide's `apply_gradients`, which hands metrics on."""
+  guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+  (block,) = (b for b in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "TrainState" in b)
   namespace = {}
-  exec(compile(block, "README.md", "exec"), namespace)
+  exec(compile(block, "guide.md", "exec"), namespace)
   return namespace["apply_gradients"]
 
 
@@ -125,7 +125,7 @@ def test_trains_in_linens_train_state(case):
   params, gradients, metrics = make_params(), make_gradients(), metrics_of(case)
   expected = trained(case, params, gradients, metrics)
   start = TrainState.create(apply_fn=lambda: None, params=params, tx=case.make())
-  state, step = start, jax.jit(readme_recipe())
+  state, step = start, jax.jit(guides_recipe())
   for i, g in enumerate(gradients):
     state = step(state, g, **at(metrics, i))
   assert_close(state.params, expected, rtol=1e-5, atol=1e-5)

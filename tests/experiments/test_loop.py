@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import methods, modular
+from experiments import loop, methods, modular
 from experiments.journal import read_log
 from experiments.loop import Loop
 from experiments.members import Member, Program, Rules
@@ -151,3 +151,17 @@ def test_places_do_not_wait_for_the_slowest(tmp_path, monkeypatch):
   logged = sum(map(len, logs.values()))
   assert width * sum(trained) <= logged + 4 * MEMBERS + width * longest
   assert width * sum(trained) < MEMBERS * longest / 2
+
+
+def test_what_a_watcher_takes_is_not_training(tmp_path, monkeypatch):
+  now = [0.0]
+  monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+
+  class Slow(Seen):
+    def update(self, seen):
+      now[0] += 100.0
+
+  one = program(1)._replace(chunk=4, members=program(1).members[:1])
+  outcome = Loop([one], tmp_path, Rules(checkpoint_every=1e9), Slow()).run()
+  assert now[0] >= 700.0
+  assert outcome.seconds == 0.0

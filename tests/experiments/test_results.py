@@ -2,6 +2,7 @@
 
 import collections
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -17,6 +18,7 @@ RESULTS = ROOT / "experiments" / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/*/settings.json"))
 SWEEP = logs.read_runs(RESULTS / "sweep")
 PAPERS_EMA = "grokfast_ema mul"
+DECAY_ALONE = "baseline mul, weight_decay 0.005"
 MODULAR = [folder for folder in RUNS if folder.parent.name == "modular"]
 # Both weight decays, seeds and steps of the tables; the figure in the README's table.
 GRIDS = {
@@ -28,7 +30,7 @@ GRIDS = {
 
 def test_five_seeds_of_each():
   names = {path.name for path in MODULAR}
-  for method in ("grokfast_ema", "grokfast_ma", "delayed_compression"):
+  for method in ("baseline", "grokfast_ema", "grokfast_ma", "delayed_compression"):
     assert {f"mul-{method}-{seed}" for seed in range(5)} <= names
 
 
@@ -56,12 +58,18 @@ def test_a_committed_run(folder):
 
 @pytest.mark.parametrize("folder", MODULAR, ids=lambda path: path.name)
 def test_a_modular_run_has_the_sources_settings(folder):
+  """But for the baseline with the weight decay that the EMA run has beside its filter."""
   experiment = logs.EXPERIMENTS["modular"]
-  values = json.loads((folder / "settings.json").read_text())
-  settings = experiment.resolve(experiment.settings(**values))
+  settings = experiment.saved(folder)
+  name, decay = f"{settings.operation}-{settings.method}", settings.weight_decay
+  if settings.method == "baseline" and decay:
+    assert decay == experiment.presets.of("grokfast_ema")["weight_decay"]
+    assert experiment.describe(settings) == DECAY_ALONE
+    assert (folder.name, settings.steps) == (f"{name}-wd{decay}-{settings.seed}", 10_000)
+    return
   assert experiment.describe(settings) == f"{settings.method} {settings.operation}"
-  assert folder.name == f"{settings.operation}-{settings.method}-{settings.seed}"
-  assert settings.steps == 2_500
+  assert folder.name == f"{name}-{settings.seed}"
+  assert settings.steps == experiment.presets.of(settings.method)["steps"]
 
 
 def test_the_pages_show_what_the_logs_say():
@@ -71,6 +79,40 @@ def test_the_pages_show_what_the_logs_say():
   theirs = logs.read_reference(RESULTS / "reference_curves.json")
   both = ours + [run for run in theirs if run.setting in known]
   assert report.table(both, budget=2_000) in (RESULTS / "README.md").read_text()
+
+
+def test_what_the_pages_say_of_the_baseline():
+  """How many cross and when, the best of the others, and what of the gain is weight decay's."""
+  found: dict[str, list] = {}
+  for run in logs.read_runs(RESULTS / "modular"):
+    found.setdefault(run.setting, []).append(fates.summary_of(run))
+
+  def middle(setting, name="val_95_step"):
+    return statistics.median(math.inf if s[name] is None else s[name] for s in found[setting])
+
+  readme, page = (
+    " ".join((folder / "README.md").read_text().split()) for folder in (ROOT, RESULTS)
+  )
+  (crossed,) = (s for s in found["baseline mul"] if s["val_95_step"])
+  others = sorted(s["best_val_accuracy"] for s in found["baseline mul"] if s is not crossed)
+  assert others[-1] < 0.95 < crossed["best_val_accuracy"]
+  told = ", ".join(f"{100 * best:.1f} %" for best in others[-2:0:-1])
+  assert (
+    f"at 95 % (first at {crossed['val_95_step']:,}; the paper's one seed at 39,890), and the best "
+    f"of the others were {100 * others[-1]:.2f} %, {told} and {100 * others[0]:.1f} %"
+  ) in page
+  assert sum(s["val_95_step"] is not None for s in found[DECAY_ALONE]) == 4
+  (late,) = (s for s in found[DECAY_ALONE] if s["val_95_step"] is None)
+  assert late["train_99_step"] is None
+  decay, ema = middle(DECAY_ALONE), middle(PAPERS_EMA)
+  assert 50_000 / decay >= 9.95
+  assert decay / ema == pytest.approx(4, abs=0.1)
+  assert f"at the median by step {decay:,}; with the EMA filter by {ema:,}, with" in readme
+  rest = [middle(f"{m} mul") for m in ("grokfast_ma", "delayed_compression")]
+  ma, compression = (f"{step:,}" for step in rest)
+  assert f"the MA filter by {ma}, with Delayed Compression by {compression}." in readme
+  first, second = (middle(name, "train_99_step") for name in (PAPERS_EMA, DECAY_ALONE))
+  assert f"at step {first:,} with the filter and at {second:,} without" in page
 
 
 @pytest.mark.parametrize("name", GRIDS)
@@ -89,11 +131,11 @@ def test_filter_and_weight_decay_each_alone(name):
     assert report.spread(figure, values) in row, setting
 
 
-def test_the_readme_on_all_held_out_reviews():
+def test_the_page_on_all_held_out_reviews():
   runs = [logs.up_to(run, GRIDS["imdb"][2]) for run in logs.read_runs(RESULTS / "imdb")]
   best = [fates.summary_of(run)["best_val_accuracy"] for run in runs]
   neither, decay, filter_, both = (digits("best_val_accuracy", value) for value in best)
-  text = " ".join((ROOT / "README.md").read_text().split())
+  text = " ".join((RESULTS / "README.md").read_text().split())
   assert (
     f"the best accuracies are {neither}, {decay} with weight decay alone, {filter_} with the "
     f"filter alone and {both} with both"
@@ -170,10 +212,10 @@ def test_how_soon_qm9_reaches_a_loss_of_10():
   ) in text
 
 
-def test_the_readme_says_how_fast_it_was():
+def test_the_page_says_how_fast_it_was():
   result = json.loads((RESULTS / "benchmarks" / "steps_per_second.json").read_text())
   medians = {name: each["median"] for name, each in result["steps_per_second"].items()}
-  text = " ".join((ROOT / "README.md").read_text().split())
+  text = " ".join((ROOT / "experiments" / "README.md").read_text().split())
   assert (
     f"modular {medians['modular']:.1f}, MNIST {medians['mnist']:,.0f}, QM9 {medians['qm9']:,.0f}, "
     f"IMDb {medians['imdb']:.1f}."
