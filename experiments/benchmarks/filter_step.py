@@ -8,6 +8,7 @@ the memory's bandwidth measured beside it, is the least time that it can take; *
 bound* is that over the time it took.
 """
 
+import gc
 import itertools
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -154,6 +155,7 @@ def rows_of(
         row[f"{who}, ms"] = 1e3 * statistics.median(times[who]) / steps
         row[f"{who}: times ours"] = timing.ratio(times[who], to=times["own"])
         del runs
+        gc.collect()  # torch's optimizers are in cycles: two windows would not fit
     yield row
 
 
