@@ -21,7 +21,8 @@
 #
 # One seed says little: grokking comes early in one and late in another. So a sweep trains the product of seeds and
 # settings as *one* compiled program, side by side on the first axis of every array, on as many devices as there are.
-# Choose a TPU or a GPU under Runtime, Change runtime type. On a CPU it trains fewer members.
+# Choose a TPU or a GPU under Runtime, Change runtime type. On a CPU it trains fewer members. What you see below was made on
+# the machine that the first cell names: a TPU was not at hand, but each program is tested to lower for one.
 
 # %%
 import os
