@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from experiments import crossings, fates, journal, logs, report, summary, tables
-from experiments.benchmarks import results, time_to_95
 from experiments.wording import digits
 
 ROOT = Path(__file__).parents[2]
@@ -210,96 +209,6 @@ def test_how_soon_qm9_reaches_a_loss_of_10():
     f"at the medians, by step {neither} without either, {decay} with weight decay alone, "
     f"{filter_} with the filter alone and {both} with both"
   ) in text
-
-
-def test_the_page_says_how_fast_it_was():
-  result = json.loads((RESULTS / "benchmarks" / "steps_per_second.json").read_text())
-  medians = {name: each["median"] for name, each in result["steps_per_second"].items()}
-  text = " ".join((ROOT / "experiments" / "README.md").read_text().split())
-  assert (
-    f"modular {medians['modular']:.1f}, MNIST {medians['mnist']:,.0f}, QM9 {medians['qm9']:,.0f}, "
-    f"IMDb {medians['imdb']:.1f}."
-  ) in text
-  assert len(result["environment"]["commit"]) == 40
-
-
-BENCHMARKS = RESULTS / "benchmarks"
-
-
-def benchmark(name):
-  return json.loads((BENCHMARKS / f"{name}-cpu.json").read_text())["rows"]
-
-
-def parts(rows, *names):
-  """The rows without what is the same in a table, by that."""
-  found: dict[tuple, list] = {}
-  for row in rows:
-    rest = {name: value for name, value in row.items() if name not in names}
-    found.setdefault(tuple(row[name] for name in names), []).append(rest)
-  return found
-
-
-def test_the_benchmarks_page_has_their_tables():
-  text = (BENCHMARKS / "README.md").read_text()
-  place = ("size", "dtype", "form")
-  steps = ("filter_step", "filter_step_124M", "filter_step_124M_bfloat16")
-  filters = {key: rows for name in steps for key, rows in parts(benchmark(name), *place).items()}
-  assert len(filters) == 11  # 124M parameters in bfloat16 not in a scan
-  shown = [*filters.values(), benchmark("filter_step_again")]
-  shown += [parts(benchmark("memory"), *place)["20M", "float32", "scan"]]
-  times = benchmark("time_to_95")
-  shown += [[time_to_95.summary(who, times) for who in ("ours, cold", "ours, warm", "torch")]]
-  shown += [benchmark("population"), benchmark("start_up")]
-  for rows in shown:
-    assert results.markdown(rows) in text
-  for name in (*steps, "filter_step_again", "memory", "population", "growth"):
-    environment = json.loads((BENCHMARKS / f"{name}-cpu.json").read_text())["environment"]
-    assert len(environment["commit"]) == 40
-
-
-def test_the_readme_s_ratios_are_the_benchmarks():
-  filters = parts(benchmark("filter_step"), "size", "dtype", "form", "filter")
-  (large_ema,) = filters["20M", "float32", "scan", "ema"]
-  (large_ma,) = filters["20M", "float32", "scan", "ma 100"]
-  (small_ma,) = filters["modular", "float32", "scan", "ma 100"]
-  kinds = parts(benchmark("population"), "members", "operands")
-  (plain,), (rounded,) = kinds[1, "float32"], kinds[1, "bfloat16"]
-  times = benchmark("time_to_95")
-  cold, warm, torch = (
-    time_to_95.summary(who, times)["to 95 %"] for who in ("ours, cold", "ours, warm", "torch")
-  )
-  text = " ".join((ROOT / "README.md").read_text().split())
-  page = " ".join((BENCHMARKS / "README.md").read_text().split())
-
-  def told(spread, digits=2):
-    median, low, high = (f"{value:.{digits}f}" for value in spread)
-    return f"{median} ({low} to {high})"
-
-  for words in (
-    f"over AdamW alone, 20 M parameters | {told(large_ema['times AdamW'])}",
-    f"after the MA filter, window 100 | {told(large_ma['times AdamW'])}",
-    f"0.4 M parameters | {told(small_ma['torch, fused: times ours'], 1)} times faster",
-    f"at 20 M parameters | {told(large_ma['torch, fused: times ours'])} times faster",
-    f"loop in PyTorch | {told(plain['times torch'])} times as many",
-    f"bfloat16` | {told(rounded['times torch'])} times",
-    f"five seeds | {told(cold, 1)}; with a warm compilation cache {told(warm, 1)}; PyTorch "
-    f"{told(torch, 1)}",
-  ):
-    assert words in text
-  first = {
-    who: time_to_95.summary(who, times)["first look"] for who in ("ours, cold", "ours, warm")
-  }
-  for words in (
-    f"| {told(large_ema['times AdamW'])} in a scan",
-    f"{told(large_ma['times AdamW'])} at 20 M",
-    f"{told(small_ma['times AdamW'])} at 0.4 M",
-    f"| {told(plain['times torch'])} | met",
-    f"| {told(rounded['times torch'])} | met",
-    f"| {first['ours, cold'][0]:.1f} s",
-    f"| {first['ours, warm'][0]:.1f} s",
-  ):
-    assert words in page
-  assert all(row["over the least"] < 1.005 for row in benchmark("memory"))
 
 
 def test_bfloat16_operands_beside_float32():

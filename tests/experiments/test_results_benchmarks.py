@@ -1,0 +1,128 @@
+"""The committed benchmarks: what the pages say of them is what their files have."""
+
+import json
+from pathlib import Path
+
+from experiments.benchmarks import results, time_to_95
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "experiments" / "results" / "benchmarks"
+STEPS = ("filter_step", "filter_step_124M", "filter_step_124M_bfloat16")
+
+
+def words_of(page):
+  return " ".join(page.read_text().split())
+
+
+def benchmark(name):
+  return json.loads((BENCHMARKS / f"{name}-cpu.json").read_text())["rows"]
+
+
+def parts(rows, *names):
+  """The rows without what is the same in a table, by that."""
+  found: dict[tuple, list] = {}
+  for row in rows:
+    rest = {name: value for name, value in row.items() if name not in names}
+    found.setdefault(tuple(row[name] for name in names), []).append(rest)
+  return found
+
+
+def test_the_page_says_how_fast_it_was():
+  result = json.loads((BENCHMARKS / "steps_per_second.json").read_text())
+  medians = {name: each["median"] for name, each in result["steps_per_second"].items()}
+  text = words_of(ROOT / "experiments" / "README.md")
+  assert (
+    f"modular {medians['modular']:.1f}, MNIST {medians['mnist']:,.0f}, QM9 {medians['qm9']:,.0f}, "
+    f"IMDb {medians['imdb']:.1f}."
+  ) in text
+  assert len(result["environment"]["commit"]) == 40
+
+
+def test_the_benchmarks_page_has_their_tables():
+  text = (BENCHMARKS / "README.md").read_text()
+  place = ("size", "dtype", "form")
+  filters = {key: rows for name in STEPS for key, rows in parts(benchmark(name), *place).items()}
+  assert len(filters) == 11  # 124M parameters in bfloat16 not in a scan
+  shown = [*filters.values(), benchmark("filter_step_again")]
+  shown += [parts(benchmark("memory"), *place)["20M", "float32", "scan"]]
+  times = benchmark("time_to_95")
+  shown += [[time_to_95.summary(who, times) for who in ("ours, cold", "ours, warm", "torch")]]
+  shown += [benchmark("population"), benchmark("start_up")]
+  for rows in shown:
+    assert results.markdown(rows) in text
+  for name in (*STEPS, "filter_step_again", "memory", "population", "growth"):
+    environment = json.loads((BENCHMARKS / f"{name}-cpu.json").read_text())["environment"]
+    assert len(environment["commit"]) == 40
+
+
+def test_the_readme_s_ratios_are_the_benchmarks():
+  filters = parts(benchmark("filter_step"), "size", "dtype", "form", "filter")
+  (large_ema,) = filters["20M", "float32", "scan", "ema"]
+  (large_ma,) = filters["20M", "float32", "scan", "ma 100"]
+  (small_ma,) = filters["modular", "float32", "scan", "ma 100"]
+  kinds = parts(benchmark("population"), "members", "operands")
+  (plain,), (rounded,) = kinds[1, "float32"], kinds[1, "bfloat16"]
+  times = benchmark("time_to_95")
+  cold, warm, torch = (
+    time_to_95.summary(who, times)["to 95 %"] for who in ("ours, cold", "ours, warm", "torch")
+  )
+  text, page = words_of(ROOT / "README.md"), words_of(BENCHMARKS / "README.md")
+
+  def told(spread, digits=2):
+    median, low, high = (f"{value:.{digits}f}" for value in spread)
+    return f"{median} ({low} to {high})"
+
+  for words in (
+    f"over AdamW alone, 20 M parameters | {told(large_ema['times AdamW'])}",
+    f"after the MA filter, window 100 | {told(large_ma['times AdamW'])}",
+    f"0.4 M parameters | {told(small_ma['torch, fused: times ours'], 1)} times faster",
+    f"at 20 M parameters | {told(large_ma['torch, fused: times ours'])} times faster",
+    f"loop in PyTorch | {told(plain['times torch'])} times as many",
+    f"bfloat16` | {told(rounded['times torch'])} times",
+    f"five seeds | {told(cold, 1)}; with a warm compilation cache {told(warm, 1)}; PyTorch "
+    f"{told(torch, 1)}",
+  ):
+    assert words in text
+  first = {
+    who: time_to_95.summary(who, times)["first look"] for who in ("ours, cold", "ours, warm")
+  }
+  for words in (
+    f"| {told(large_ema['times AdamW'])} in a scan",
+    f"{told(large_ma['times AdamW'])} at 20 M",
+    f"{told(small_ma['times AdamW'])} at 0.4 M",
+    f"| {told(plain['times torch'])} | met",
+    f"| {told(rounded['times torch'])} | met",
+    f"| {first['ours, cold'][0]:.1f} s",
+    f"| {first['ours, warm'][0]:.1f} s",
+  ):
+    assert words in page
+  assert all(row["over the least"] < 1.005 for row in benchmark("memory"))
+
+
+def test_what_the_page_says_of_repeats_and_windows():
+  """The medians of three more runs, how flat the windows are, and how the bandwidth moved."""
+  page, readme = words_of(BENCHMARKS / "README.md"), words_of(ROOT / "README.md")
+  filters = parts(benchmark("filter_step"), "size", "dtype", "form", "filter")
+  more = parts(benchmark("filter_step_again"), "filter")
+  for name in ("ema", "ma 100"):
+    low, middle, high = sorted(row["times AdamW"][0] for row in more[(name,)])
+    assert f"more runs {low:.2f}, {middle:.2f} and {high:.2f}" in page
+    assert f"in three more runs {low:.2f} to {high:.2f} at the median" in readme
+  medians = [
+    filters["modular", "float32", "scan", f"ma {w}"][0]["times AdamW"][0] for w in (10, 100, 1000)
+  ]
+  ten, hundred, thousand = medians
+  assert f"{ten:.2f}, {hundred:.2f} and {thousand:.2f} times AdamW at 0.4 M" in page
+  assert f"the largest is {100 * (1 - thousand / ten):.1f} % cheaper than the smallest" in page
+  small, large = (
+    filters[size, "float32", "scan", "ma 100"][0]["torch, fused: times ours"][0]
+    for size in ("modular", "20M")
+  )
+  assert f"| {small:.0f} times at 0.4 M, {large:.1f} at 20 M" in page
+  found = [
+    row["bandwidth, GB/s"]
+    for name in (*STEPS, "filter_step_again")
+    for row in benchmark(name)
+    if "bandwidth, GB/s" in row
+  ]
+  assert f"between {min(found):.0f} and {max(found):.0f} GB/s" in page
