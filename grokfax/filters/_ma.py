@@ -120,19 +120,24 @@ def grokfast_ma(
     def since_wrap(g, fresh):
       return jnp.where(slot == 0, jnp.asarray(g, fresh.dtype), fresh + g)
 
-    def whole(g, recent, fresh):
-      return jnp.where(slot == last_slot, fresh, recent + g)
+    def oldest(ring, dtype):
+      return _ring.read(ring, next_slot, dtype)
 
-    def without_oldest(g, recent, sums, ring):
+    def without_oldest(g, recent, fresh, ring):
+      sums = jnp.where(slot == last_slot, fresh, recent + g)
+      return sums - oldest(ring, recent.dtype)
+
+    # From the new state: were the old one read here, XLA would copy it at every step.
+    def whole(g, recent, ring):
       del g
-      return sums - _ring.read(ring, next_slot, recent.dtype)
+      return recent + oldest(ring, recent.dtype)
 
     # What is summed is what the ring keeps, so that a gradient leaves as it came.
     kept = _ring.as_kept(updates, state.window)
     window = _ring.write(kept, state.window, slot)
     fresh_sum = _trees.advance(since_wrap, kept, state.fresh_sum)
-    sums = _trees.advance(whole, kept, state.recent_sum, fresh_sum)
-    recent_sum = _trees.advance(without_oldest, kept, state.recent_sum, sums, window)
+    recent_sum = _trees.advance(without_oldest, kept, state.recent_sum, fresh_sum, window)
+    sums = _trees.advance(whole, kept, recent_sum, window)
     updates = _trees.emit(_trees.amplify(gain), updates, sums)
     return updates, GrokfastMaState(
       optax.safe_increment(step), next_slot, window, recent_sum, fresh_sum

@@ -52,7 +52,7 @@ def test_the_least_is_what_the_state_holds(name):
 
 
 # Arrays like the parameters, beside the state: what is filtered, or what is copied.
-TEMPORARY = {"ema": 0.1, "ma 100": 1.2, "fir 10": 1.2, "iir 2": 2.1}
+TEMPORARY = {"ema": 0.1, "ma 100": 0.1, "fir 10": 1.2, "iir 2": 2.1}
 
 
 @pytest.mark.parametrize("form", filter_step.FORMS)
