@@ -8,7 +8,6 @@ the memory's bandwidth measured beside it, is the least time that it can take; *
 bound* is that over the time it took.
 """
 
-import gc
 import itertools
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -155,7 +154,7 @@ def rows_of(
         row[f"{who}, ms"] = 1e3 * statistics.median(times[who]) / steps
         row[f"{who}: times ours"] = timing.ratio(times[who], to=times["own"])
         del runs
-        gc.collect()  # torch's optimizers are in cycles: two windows would not fit
+        results.free()  # torch's optimizers are in cycles: two windows would not fit
     yield row
 
 
@@ -176,6 +175,7 @@ def main() -> None:
     results.show(found)
     rows += found
     results.write("filter_step", rows, settings.out)
+    results.free()
 
 
 if __name__ == "__main__":

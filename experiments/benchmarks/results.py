@@ -1,6 +1,8 @@
 """What a benchmark leaves: a table that is printed, and a JSON file with machine and versions."""
 
 import argparse
+import ctypes
+import gc
 import importlib
 import importlib.util
 import json
@@ -38,6 +40,13 @@ def memory_bytes() -> int:
 def fits(needed: int, beside: int = 0) -> bool:
   """Whether that is at most half of the memory, and with what is beside it three quarters."""
   return needed <= memory_bytes() / 2 and needed + beside <= 3 * memory_bytes() / 4
+
+
+def free() -> None:
+  """Gives the memory of what is no longer needed back to the system: glibc's malloc keeps it."""
+  gc.collect()
+  if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+    trim(0)
 
 
 def torch_side(name: str) -> Any:
