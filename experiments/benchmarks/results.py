@@ -42,7 +42,7 @@ def fits(needed: int, beside: int = 0) -> bool:
   return needed <= memory_bytes() / 2 and needed + beside <= 3 * memory_bytes() / 4
 
 
-def free() -> None:
+def give_memory_back() -> None:
   """Gives the memory of what is no longer needed back to the system: glibc's malloc keeps it."""
   gc.collect()
   if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):

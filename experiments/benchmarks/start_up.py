@@ -5,7 +5,7 @@
 What the modular command does until then, each time in a fresh process: *cold* with an
 empty compilation cache, *warm* with the one that the cold one left. Folder, log and the
 record of the machine are left out; `time_to_95` has the whole command. *Core-seconds* of
-tracing and compiling, over the number of cores, are the least that it could take.
+tracing and compiling, over the number of cores, are the least that this stage could take.
 """
 
 import itertools
@@ -34,13 +34,13 @@ experiment = modular.EXPERIMENT
 settings = experiment.resolve(modular.Settings())
 start, _ = experiment.start(settings)
 marks["data"] = time.time()
-busy = time.process_time()
+busy_from = time.process_time()
 run = Alone(experiment.make(settings), start, room=CHUNK_STEPS // 10)
-busy = time.process_time() - busy
+core_seconds = time.process_time() - busy_from
 marks["trace and compile"] = time.time()
 run.advance(1, 1, 10)
 marks["ten steps, validation"] = time.time()
-print(json.dumps([marks, busy]))
+print(json.dumps([marks, core_seconds]))
 """
 
 
@@ -49,11 +49,11 @@ def measure(cache: str) -> dict[str, float]:
   env = {**os.environ, **CACHE, "JAX_COMPILATION_CACHE_DIR": cache}
   begun = time.time()
   command = [sys.executable, "-c", STAGES]
-  ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-  marks, busy = json.loads(ran.stdout)
+  ran = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+  marks, core_seconds = json.loads(ran.stdout)
   times = [begun, *marks.values()]
   stages = [after - before for before, after in itertools.pairwise(times)]
-  whole = {"all": times[-1] - begun, "trace and compile, core-seconds": busy}
+  whole = {"all": times[-1] - begun, "trace and compile, core-seconds": core_seconds}
   return dict(zip(marks, stages, strict=True)) | whole
 
 

@@ -124,8 +124,8 @@ def grokfast_ma(
       return _ring.read(ring, next_slot, dtype)
 
     def without_oldest(g, recent, fresh, ring):
-      sums = jnp.where(slot == last_slot, fresh, recent + g)
-      return sums - oldest(ring, recent.dtype)
+      total = jnp.where(slot == last_slot, fresh, recent + g)
+      return total - oldest(ring, recent.dtype)
 
     # From the new state: were the old one read here, XLA would copy it at every step.
     def whole(g, recent, ring):

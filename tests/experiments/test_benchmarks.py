@@ -63,10 +63,21 @@ def test_a_step_is_made_in_place(name, form):
   assert row["temporary, in parameters"] < TEMPORARY[name]
 
 
+def test_a_window_is_full_when_it_is_timed(monkeypatch):
+  carries = []
+  monkeypatch.setattr(filter_step, "repeated", lambda _, step, carry, *rest: carries.append(carry))
+  filter_step.ours(cases.ma(10), PARAMS, "scan", 2)
+  ((_, (state, _)),) = carries
+  ones = jax.tree.map(lambda p: jnp.ones(p.shape, p.dtype), PARAMS)
+  (ma,) = cases.ma(10).filters()
+  for update in jax.tree.leaves(ma.update(ones, state)[0]):
+    np.testing.assert_allclose(update, 1 + 5 / 10, rtol=1e-6)
+
+
 @pytest.fixture(autouse=True)
 def small_and_without_torch(monkeypatch):
   monkeypatch.setattr(filter_step, "torch_filters", None)
-  monkeypatch.setattr(filter_step, "LARGE", 4 * 300 * 5)
+  monkeypatch.setattr(filter_step, "LARGE", 4 * 300 * 8)
 
 
 def test_rows_of_the_filter_step():
