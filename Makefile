@@ -28,7 +28,7 @@ FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcar
 test-slow: $(VENV)/dev  ## set up, then run the tests that take minutes
 	$(RUN) -m pytest -n 2 -m slow
 
-bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour on two cores)
+bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour or two on two cores)
 	$(RUN) -m experiments.benchmarks
 
 notebooks: $(VENV)/dev  ## set up, then run the notebooks and keep what they show (ten minutes on two cores)

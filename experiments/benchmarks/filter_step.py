@@ -179,7 +179,6 @@ def main() -> None:
     results.show(found)
     rows += found
     results.write("filter_step", rows, settings.out)
-    results.give_memory_back()
 
 
 if __name__ == "__main__":

@@ -120,17 +120,14 @@ def grokfast_ma(
     def since_wrap(g, fresh):
       return jnp.where(slot == 0, jnp.asarray(g, fresh.dtype), fresh + g)
 
-    def oldest(ring, dtype):
-      return _ring.read(ring, next_slot, dtype)
-
     def without_oldest(g, recent, fresh, ring):
       total = jnp.where(slot == last_slot, fresh, recent + g)
-      return total - oldest(ring, recent.dtype)
+      return total - _ring.read(ring, next_slot, recent.dtype)
 
     # From the new state: were the old one read here, XLA would copy it at every step.
     def whole(g, recent, ring):
       del g
-      return recent + oldest(ring, recent.dtype)
+      return recent + _ring.read(ring, next_slot, recent.dtype)
 
     # What is summed is what the ring keeps, so that a gradient leaves as it came.
     kept = _ring.as_kept(updates, state.window)

@@ -63,6 +63,19 @@ def test_a_step_is_made_in_place(name, form):
   assert row["temporary, in parameters"] < TEMPORARY[name]
 
 
+@pytest.mark.parametrize("form", filter_step.FORMS)
+@pytest.mark.parametrize(
+  ("name", "floats"), [("adamw", 10), ("ema", 15), ("ma 10", 24), ("ma 100", 24)]
+)
+def test_the_floats_that_the_compiler_counts(name, floats, form):
+  """What the benchmarks' page says that a step moves for each parameter."""
+  kind, params = cases.KINDS[name], [jax.ShapeDtypeStruct((100, 100), jnp.float32)] * 2
+  carry = params, jax.eval_shape(cases.optimizer(kind).init, params)
+  step = filter_step.make_step(kind, form, 4).lower(carry, params).compile()
+  moved = step.cost_analysis()["bytes accessed"] / cases.bytes_of(params)
+  assert moved == pytest.approx(floats, abs=0.1)
+
+
 def test_a_window_is_full_when_it_is_timed(monkeypatch):
   carries = []
   monkeypatch.setattr(filter_step, "repeated", lambda _, step, carry, *rest: carries.append(carry))

@@ -170,3 +170,16 @@ def test_what_the_page_says_of_a_start():
     warm[name][0] for name in ("trace and compile", "trace and compile, core-seconds")
   )
   assert f"take {seconds:.1f} seconds, nearly all of it Python ({busy:.1f} core-seconds)" in page
+
+
+def test_what_the_page_says_of_bfloat16():
+  """AdamW alone takes two to four times as long in it as in float32, at every size."""
+  rows = [row for name in STEPS for row in benchmark(name)]
+  found = parts(rows, "filter", "size", "form", "dtype")
+  for size in ("modular", "20M", "124M"):
+    for form in ("scan", "jit"):
+      (wide,), (narrow,) = (found["adamw", size, form, dtype] for dtype in ("float32", "bfloat16"))
+      assert round(narrow["ms a step"] / wide["ms a step"]) in (2, 3, 4)
+      if size != "modular":
+        assert round(narrow["torch, fused: times ours"][0], 1) == 0.3
+  assert "two to four times at every size" in words_of(BENCHMARKS / "README.md")
