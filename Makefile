@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow test-floor bench notebooks lint clean
+.PHONY: help demo test test-gate test-slow test-floor bench pages notebooks lint clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -10,32 +10,39 @@ help:  ## what can be made
 demo: $(VENV)/experiments  ## set up, then grok modular multiplication with Grokfast in about a minute
 	$(RUN) -m experiments.modular --method grokfast_ema --operation mul --stop-when-held 200
 
-test: $(VENV)/dev  ## set up, then run all tests
+test: $(VENV)/dev  ## set up, then run the tests that a change should pass (6 minutes on two cores)
 	$(RUN) -m pytest -n 2
+
+test-gate: $(VENV)/dev  ## the dear ones: processes that are killed, several hosts, notebooks
+	$(RUN) -m pytest -n 2 -m gate
+
+test-slow: $(VENV)/dev  ## the ones that take minutes each
+	$(RUN) -m pytest -n 2 -m slow
 
 # The floor differs in its libraries alone. So what rests on them: the contract with some kinds of
 # cases, numbers, compiled programs, Optax's suite, runs and command lines; not what filters prove.
 FLOOR_CASES := multiscale] or ma] or fir] or iir_first] or gate_in_gate] or compression_not_bias] or grokfast_adam]
-FLOOR_RUNS := test_smoke test_it_stops_when_held test_bad_input_is_one_line_and_exit_code_2 \
-	test_progress_elsewhere_than_on_a_terminal
+FLOOR_RUNS := test_run.py::test_smoke test_run.py::test_it_stops_when_held \
+	test_run.py::test_bad_input_is_one_line_and_exit_code_2 \
+	test_resume.py::test_a_run_resumes_where_it_was \
+	test_resume.py::test_a_checkpoint_of_bfloat16_and_keys
 NOTEBOOK_RUNS := test_it_runs_to_the_end_and_all_its_programs_lower_for_a_tpu
 FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcard tests/test_*.py)) \
-	tests/contract $(FLOOR_RUNS:%=tests/experiments/test_runs.py::%) \
-	tests/experiments/test_real_data_runs.py::test_smoke tests/experiments/test_population.py \
-	tests/experiments/test_resume.py::test_a_run_goes_on_where_it_was \
+	tests/contract $(FLOOR_RUNS:%=tests/experiments/runs/%) tests/experiments/methods \
+	tests/experiments/training tests/experiments/tasks/test_real_data_runs.py::test_smoke \
 	$(foreach name,quickstart your_model,"tests/colab/test_notebooks.py::$(NOTEBOOK_RUNS)[$(name)]")
 
-test-slow: $(VENV)/dev  ## set up, then run the tests that take minutes
-	$(RUN) -m pytest -n 2 -m slow
+test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
+	$(VENV)-floor/bin/python -m pytest -n 2 -m "not slow" $(FLOOR) -k "not contract or $(FLOOR_CASES)"
 
 bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour or two on two cores)
 	$(RUN) -m experiments.benchmarks
 
+pages: $(VENV)/dev  ## write the numbers of all pages anew, from the logs
+	$(RUN) -m experiments.pages
+
 notebooks: $(VENV)/dev  ## set up, then run the notebooks and keep what they show (ten minutes on two cores)
 	$(RUN) colab/save.py
-
-test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
-	$(VENV)-floor/bin/python -m pytest -n 2 $(FLOOR) -k "not contract or $(FLOOR_CASES)"
 
 lint: $(VENV)/dev  ## format, lint and type check
 	$(RUN) -m ruff format --check .

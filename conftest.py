@@ -5,5 +5,8 @@ from importlib.util import find_spec
 collect_ignore_glob = (
   []
   if find_spec("torch")
-  else ["experiments/benchmarks/torch_*.py", "tests/experiments/test_torch_*.py"]
+  else [
+    "experiments/benchmarks/torch_side/torch_*.py",
+    "tests/experiments/benchmarks/test_torch_*.py",
+  ]
 )

@@ -79,23 +79,25 @@ import dataclasses
 
 from IPython.display import Markdown, display
 
-from experiments import curves, logs, modular, report
-from experiments.live import Live
+from experiments import commands
+from experiments.reports import figures, read, results
+from experiments.runs import settings
 
 recorded = [
   dataclasses.replace(run, source="recorded", published={})
-  for run in logs.read_runs(runtime.ROOT / "experiments/results/modular")
+  for run in read.read_runs(runtime.ROOT / "experiments/results/modular")
   if run.setting == "baseline mul"
 ]
-picture = display(curves.together(recorded), display_id=True)
+picture = display(figures.together(recorded), display_id=True)
 
 
 def look():
-  picture.update(curves.together([*recorded, *logs.read_runs(FOLDER)]))
+  picture.update(figures.together([*recorded, *read.read_runs(FOLDER)]))
 
 
 for method in METHODS:
-  settings = modular.Settings(
+  given = settings.make(
+    "modular",
     method=method,
     operation=OPERATION,
     steps=STEPS,
@@ -103,7 +105,7 @@ for method in METHODS:
     out=FOLDER / f"{OPERATION}-{method}-{SEED}",
     resume=True,
   )
-  summary = modular.EXPERIMENT.run(settings, Live(look))
+  summary = commands.run(given, runtime.Live(look))
   look()
   if summary["interrupted"]:
     break
@@ -117,4 +119,4 @@ for method in METHODS:
 # front page](https://github.com/grokfax/grokfax#what-we-measured) says how much is whose, over many seeds.
 
 # %%
-Markdown(report.table([*recorded, *logs.read_runs(FOLDER)]))
+Markdown(results.table([*recorded, *read.read_runs(FOLDER)]))

@@ -1,11 +1,14 @@
-"""What a notebook needs first: the code, its libraries, and a word on the machine."""
+"""What a notebook needs: the code, its libraries, a word on the machine, a look while it trains."""
 
 import importlib.metadata
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -53,7 +56,7 @@ def prepare() -> None:
     install(lacking)
   if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
-  from experiments.environment import environment
+  from experiments.runs.environment import environment
 
   here = environment()
   versions = [f"{name} {here['packages'][name]}" for name in ("jax", "flax", "optax")]
@@ -61,3 +64,25 @@ def prepare() -> None:
   devices = {kind: here["devices"].count(kind) for kind in here["devices"]}
   kinds = ", ".join(f"{count} {kind}" for kind, count in devices.items())
   print(f"{here['backend']}: {kinds}; {here['cores']} cores of {here['processor']}")
+
+
+class Live:
+  """A watcher that calls a function now and then, as one that draws what the log has by now.
+
+  Args:
+    look: what is called, between chunks and when all members have ended.
+    seconds: from one call to the next, at least.
+  """
+
+  def __init__(self, look: Callable[[], None], seconds: float = 2.0):
+    self._look, self._seconds = look, seconds
+
+  def begin(self, running: Sequence[Any]) -> None:
+    del running
+    self._last = time.monotonic()
+
+  def update(self, running: Sequence[Any]) -> None:
+    ended = all(member.ended for member in running)
+    if time.monotonic() - self._last >= self._seconds or ended:
+      self._look()
+      self._last = time.monotonic()

@@ -20,9 +20,10 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/grokfax/grokfax/blob/main/colab/tpu_population.ipynb)
 #
 # One seed says little: grokking comes early in one and late in another. So a sweep trains the product of seeds and
-# settings as *one* compiled program, side by side on the first axis of every array, on as many devices as there are.
-# Choose a TPU or a GPU under Runtime, Change runtime type. On a CPU it trains fewer members. What you see below was made on
-# the machine that the first cell names: a TPU was not at hand, but each program is tested to lower for one.
+# settings as *one* compiled program: on an accelerator side by side, on the first axis of every array and on as many
+# devices as there are, on a CPU one after another. Choose a TPU or a GPU under Runtime, Change runtime type. On a CPU it
+# trains fewer members. What you see below was made on the machine that the first cell names: a TPU was not at hand, but
+# each program is tested to lower for one.
 
 # %%
 import os
@@ -52,39 +53,43 @@ SEEDS, ALPHAS, LAMBDAS = 8, (0.9, 0.98), (0.5, 1.0, 2.0, 5.0)
 if jax.default_backend() == "cpu":
   STEPS = 2_000
   SEEDS, ALPHAS, LAMBDAS = 3, (0.9, 0.98), (1.0, 2.0)
+AT_ONCE = None  # members side by side; None is one on a CPU, else as many as memory has room for
 
 # %% [markdown]
 # ## Train
 #
-# Members that differ in numbers only share a program. How many stand side by side is measured first: one alone, then as
-# many as the memory has room for, and the faster wins. Then a map grows: a cell is the median step of the first crossing of
-# 95 % validation accuracy, "-" while it is not reached. A cell that was stopped goes on where it was when it is run again.
+# Members that differ in numbers only share a program. On an accelerator as many of them stand side by side as its memory
+# has room for; on a CPU that does not pay, and they train one after another. A map grows meanwhile: a cell is the median
+# step of the first crossing of 95 % validation accuracy, "-" while it is not reached. A cell that was stopped goes on where
+# it was when it is run again.
 
 # %%
 from IPython.display import display
 
-from experiments import grid, heatmap, logs, modular, sweep
-from experiments.live import Live
+from experiments import commands
+from experiments.reports import heatmap, read
 
-settings = grid.settings_of(modular.EXPERIMENT)(
-  method=("grokfast_ema",),
-  operation=("mul",),
-  alpha=ALPHAS,
-  lamb=LAMBDAS,
-  seeds=SEEDS,
-  steps=STEPS,
-  out=FOLDER,
-  resume=True,
-)
 picture = display(display_id=True)
 
 
 def look():
-  if figure := heatmap.draw(logs.read_runs(FOLDER)):  # once two settings have begun
+  if figure := heatmap.draw(read.read_runs(FOLDER)):  # once two settings have begun
     picture.update(figure)
 
 
-summary = sweep.run(modular.EXPERIMENT, settings, Live(look))
+summary = commands.run_sweep(
+  "modular",
+  runtime.Live(look),
+  method="grokfast_ema",
+  operation="mul",
+  alpha=ALPHAS,
+  lamb=LAMBDAS,
+  seeds=SEEDS,
+  steps=STEPS,
+  at_once=AT_ONCE,
+  out=FOLDER,
+  resume=True,
+)
 look()
 print(f"{summary['member_steps_per_second']} member-steps a second")
 
@@ -96,17 +101,17 @@ print(f"{summary['member_steps_per_second']} member-steps a second")
 # that has not crossed *yet*.
 
 # %%
-from experiments import curves
+from experiments.reports import figures
 
-runs = logs.read_runs(FOLDER)
-display(curves.draw(runs))
+runs = read.read_runs(FOLDER)
+display(figures.curves(runs))
 
 # %%
 from IPython.display import Markdown
 
-from experiments import crossings, tables
+from experiments.reports import statistics, tables
 
-Markdown(tables.markdown(crossings.rows(crossings.statistics_of(runs))))
+Markdown(tables.markdown(statistics.rows(statistics.statistics_of(runs))))
 
 # %% [markdown]
 # The same from the command line, in the project's root, and on several hosts with `--coordinator`. (End this session first: a

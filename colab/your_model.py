@@ -47,11 +47,11 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from experiments import arithmetic, training
+from experiments.tasks import modular
+from experiments.tasks.task import split_rows
 
-split = training.split_rows(
-  jax.random.key(0), arithmetic.table("add", P), training=P * (P - 1) // 2
-)
+pairs = modular.table("add", P)
+training, held_out = split_rows(jax.random.key(0), pairs, training=len(pairs[0]) // 2)
 mesh = Mesh(jax.devices(), ("data",))
 by_example = NamedSharding(mesh, PartitionSpec("data"))
 everywhere = NamedSharding(mesh, PartitionSpec())
@@ -59,8 +59,8 @@ everywhere = NamedSharding(mesh, PartitionSpec())
 
 def batch(step):
   """A batch drawn anew, on its devices."""
-  index = jax.random.choice(jax.random.key(step), training.count(split.train), [BATCH])
-  return jax.device_put(jax.tree.map(lambda column: column[index], split.train), by_example)
+  index = jax.random.choice(jax.random.key(step), len(training[0]), [BATCH])
+  return jax.device_put(jax.tree.map(lambda column: column[index], training), by_example)
 
 
 # %% [markdown]
@@ -98,9 +98,9 @@ def scores(logits, answer):
 def show(step, accuracy, predict):
   """Every 500 steps how much is memorised, and how much is understood."""
   if step % 500 == 0 or step == STEPS - 1:
-    x, y, answer = split.validation
-    _, held_out = scores(predict(x, y), answer)
-    print(f"step {step:5,}: training accuracy {accuracy:6.1%}, held out {held_out:6.1%}")
+    x, y, answer = held_out
+    _, understood = scores(predict(x, y), answer)
+    print(f"step {step:5,}: training accuracy {accuracy:6.1%}, held out {understood:6.1%}")
 
 
 chain = optax.chain(

@@ -67,6 +67,8 @@ def compilation_cache(tmp_path_factory):
   before = {name: getattr(jax.config, name) for name in with_cache}
   for name, value in with_cache.items():
     jax.config.update(name, value)
+  # The commands would else turn on the user's own.
+  os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", with_cache["jax_compilation_cache_dir"])
   yield
   for name, value in before.items():
     jax.config.update(name, value)

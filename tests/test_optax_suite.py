@@ -97,12 +97,26 @@ def test_every_test_of_the_suite_is_run():
   assert set(UNDER_TEST) == set(OPTIMIZERS)
 
 
+def all_of_them():
+  """Each test with its variations; the gate adds the easier targets, trained to the end as well."""
+  for test, variations in VARIATIONS.items():
+    for name, chosen, marks in (
+      ("", [v for v in variations if v.get("target") not in EASY], ()),
+      ("-easy", [v for v in variations if v.get("target") in EASY], pytest.mark.gate),
+    ):
+      if chosen:
+        yield pytest.param(test, chosen, id=f"{test}{name}", marks=marks)
+
+
+EASY = [suite._setup_parabola, suite._setup_matrix_parabola]
+
+
 @pytest.mark.parametrize("optimizer", UNDER_TEST)
-@pytest.mark.parametrize("test", VARIATIONS)
-def test_optax_suite(monkeypatch, test, optimizer):
+@pytest.mark.parametrize(("test", "variations"), list(all_of_them()))
+def test_optax_suite(monkeypatch, test, variations, optimizer):
   factory, learning_rate = UNDER_TEST[optimizer]
   monkeypatch.setattr(suite, "_get_opt_factory", {optimizer: factory}.__getitem__)
-  for variation in VARIATIONS[test]:
+  for variation in variations:
     instance = suite.ContribTest()
     instance.variant = jax.jit  # an older Optax runs its tests with and without it
     original_tests()[test](

@@ -1,7 +1,6 @@
 """The package as a user gets it."""
 
 import inspect
-import json
 import re
 import subprocess
 import sys
@@ -145,17 +144,6 @@ def test_every_tick_leads_to_its_test():
   assert len(TICKS) == OTHERS.count("✓") >= 20
   for path, name in TICKS:
     assert f"def {name}(" in (ROOT / "docs" / path).read_text(), (path, name)
-
-
-def test_readme_says_what_the_import_was_measured_to_cost():
-  result = json.loads((ROOT / "experiments/results/benchmarks/import_time.json").read_text())
-  low, high = result["ratio_range"]
-  assert result["ratio"] <= 0.1
-  words = (
-    f"adds {100 * result['ratio']:.1f} % to `import optax` (median of {result['processes']} "
-    f"processes, {100 * low:.1f} to {100 * high:.1f} %;"
-  )
-  assert words in " ".join(README.split())
 
 
 def test_readme_names_the_two_commands():

@@ -4,8 +4,8 @@
     python -m experiments.benchmarks --quick   # ten minutes on an accelerator
 
 Each is a process of its own, prints tables and writes JSON (`NAME-BACKEND.json`). They
-import jax, flax, optax and numpy, and torch where it is there; start_up needs what the
-user's own command does.
+import jax, flax, optax and numpy, and torch where it is there. What else some of them need is in
+NEEDS: where that is missing it is named, and they are left out.
 """
 
 import importlib.util
@@ -13,8 +13,7 @@ import os
 import subprocess
 import sys
 
-from experiments.benchmarks import results
-from experiments.benchmarks.time_to_95 import COMMAND_LINE
+from experiments.benchmarks import tools
 
 # Each with what it is told when all is to be quick.
 BENCHMARKS = {
@@ -25,11 +24,12 @@ BENCHMARKS = {
   "start_up": ["--processes", "1"],
   "time_to_95": ["--seeds", "1"],
 }
-NEEDS = {"start_up": COMMAND_LINE}
+_COMMAND = ("filelock", "matplotlib", "tqdm")  # of the user's own command
+NEEDS = {"start_up": _COMMAND, "time_to_95": _COMMAND}
 
 
 def main() -> int:
-  parser = results.parser(__doc__)
+  parser = tools.parser(__doc__)
   parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
   parser.add_argument("--quick", action="store_true", help="fewer sizes, shorter looks")
   settings = parser.parse_args()

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 
 import grokfax
-from experiments import arithmetic
+from experiments.tasks import modular
+from experiments.training.devices import bytes_of
 
 
 class Kind(NamedTuple):
@@ -57,7 +58,7 @@ def optimizer(kind: Kind) -> optax.GradientTransformation:
 
 
 def _modular() -> Any:
-  return jax.eval_shape(arithmetic.task(97).init, jax.random.key(0))
+  return jax.eval_shape(modular.model(modular.Settings()).init, jax.random.key(0))
 
 
 def _square_matrices() -> Any:
@@ -96,11 +97,6 @@ def parameters(size: str, dtype: jax.typing.DTypeLike) -> Any:
     return isinstance(node, tuple) and all(isinstance(n, int) for n in node)
 
   return jax.tree.map(leaf, SIZES[size](), is_leaf=is_shape)
-
-
-def bytes_of(tree: Any) -> int:
-  """Bytes of all arrays."""
-  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def least_state_bytes(kind: Kind, params: Any) -> int:

@@ -17,10 +17,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.benchmarks import cases, results, timing
+from experiments.benchmarks import cases, tools
 from experiments.benchmarks.cases import KINDS, SIZES
+from experiments.training.devices import bytes_of
 
-torch_filters = results.torch_side("torch_filters")
+torch_filters = tools.torch_side("torch_filters")
 FORMS = ("jit", "scan")
 DTYPES = ("float32", "bfloat16")
 MOVED = 2**31  # bytes between two looks at the clock, about
@@ -132,38 +133,38 @@ def rows_of(
   steps = max(FEWEST, min(MOST, MOVED // cases.least_moved_bytes(adamw, params)))
   base, stream = ours(adamw, params, form, steps), scaling()
   for name, kind in kinds.items():
-    needed = cases.least_state_bytes(kind, params) + 2 * cases.bytes_of(params)
-    if not results.fits(needed):
+    needed = cases.least_state_bytes(kind, params) + 2 * bytes_of(params)
+    if not tools.fits(needed):
       yield {"filter": name, "needs": f"{needed / 1e9:.0f} GB"}
       continue
     own = None  # the one before is freed first
-    results.give_memory_back()
+    tools.give_memory_back()
     own = base if kind is adamw else ours(kind, params, form, steps)
-    times = timing.in_turns({"adamw": base, "own": own, "scaling": stream}, seconds=seconds)
+    times = tools.in_turns({"adamw": base, "own": own, "scaling": stream}, seconds=seconds)
     least, scaled = cases.least_moved_bytes(kind, params), 2 * SCALINGS * LARGE
     bounds = [time * least * steps / scaled for time in times["scaling"]]
     row = {
       "filter": name,
       "ms a step": 1e3 * statistics.median(times["own"]) / steps,
-      "times AdamW": timing.ratio(times["own"], to=times["adamw"]),
+      "times AdamW": tools.ratio(times["own"], to=times["adamw"]),
       "moves at least, MB": least / 1e6,
       "bandwidth, GB/s": scaled / statistics.median(times["scaling"]) / 1e9,
     }
     if least >= LARGE:  # what stays in a cache from step to step is not bound by the memory
-      row["of the bound"] = timing.ratio(bounds, to=times["own"])
-    if torch_filters and name in WITH_TORCH and results.fits(needed, theirs_bytes(name, params)):
+      row["of the bound"] = tools.ratio(bounds, to=times["own"])
+    if torch_filters and name in WITH_TORCH and tools.fits(needed, theirs_bytes(name, params)):
       for who, fused in TORCHS.items():  # one after the other, for the memory of both is not there
         runs = {"own": own, who: theirs(name, fused, params, steps)}
-        times = timing.in_turns(runs, seconds=seconds)
+        times = tools.in_turns(runs, seconds=seconds)
         row[f"{who}, ms"] = 1e3 * statistics.median(times[who]) / steps
-        row[f"{who}: times ours"] = timing.ratio(times[who], to=times["own"])
+        row[f"{who}: times ours"] = tools.ratio(times[who], to=times["own"])
         del runs
-        results.give_memory_back()  # torch's optimizers are in cycles: two windows would not fit
+        tools.give_memory_back()  # torch's optimizers are in cycles: two windows would not fit
     yield row
 
 
 def main() -> None:
-  parser = results.parser(__doc__)
+  parser = tools.parser(__doc__)
   parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
   parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES)
   parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
@@ -176,9 +177,9 @@ def main() -> None:
     place = {"size": size, "dtype": dtype, "form": form}
     params = cases.parameters(size, dtype)
     found = [place | row for row in rows_of(params, form, kinds, settings.seconds)]
-    results.show(found)
+    tools.show(found)
     rows += found
-    results.write("filter_step", rows, settings.out)
+    tools.write("filter_step", rows, settings.out)
 
 
 if __name__ == "__main__":

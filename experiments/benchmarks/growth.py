@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from experiments.benchmarks import cases, filter_step, results
+from experiments.benchmarks import cases, filter_step, tools
 from experiments.benchmarks.cases import KINDS
 
 WINDOWS = (1, 10, 100, 1_000, 10_000)
@@ -79,20 +79,20 @@ def draw(rows: Sequence[dict[str, Any]], members: Sequence[dict[str, Any]], file
 
 
 def main() -> None:
-  parser = results.parser(__doc__)
+  parser = tools.parser(__doc__)
   parser.add_argument("--seconds", type=float, default=4.0, help="for each point, at least")
   settings = parser.parse_args()
   rows = by_window(settings.seconds)
-  results.show(rows)
+  tools.show(rows)
   rows += (sizes := by_parameters(settings.seconds))
-  results.show(sizes)
-  results.write("growth", rows, settings.out)
-  other = results.file_of("population", settings.out)
+  tools.show(sizes)
+  tools.write("growth", rows, settings.out)
+  other = tools.file_of("population", settings.out)
   members = json.loads(other.read_text())["rows"] if other.exists() else []
   if importlib.util.find_spec("matplotlib") is None:
     print("no picture: it needs matplotlib", file=sys.stderr)
     return
-  draw(rows, members, results.file_of("growth", settings.out).with_suffix(".png"))
+  draw(rows, members, tools.file_of("growth", settings.out).with_suffix(".png"))
 
 
 if __name__ == "__main__":

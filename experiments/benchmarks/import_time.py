@@ -6,7 +6,6 @@ Each pair is imported in a fresh process, by the clock of that process. The firs
 warm the disk's cache.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.environment import environment
+from experiments.files import write_json
+from experiments.runs.environment import environment
 
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "import_time.json"
 WARM_UP, PROCESSES = 3, 31
@@ -49,7 +49,7 @@ def main() -> None:
     "environment": environment(),
   }
   RESULT.parent.mkdir(parents=True, exist_ok=True)
-  RESULT.write_text(json.dumps(result, indent=2) + "\n")
+  write_json(RESULT, result)
   print(
     f"import optax {result['optax_s']:.2f} s, import grokfax after it "
     f"{1e3 * result['grokfax_s']:.0f} ms: {result['ratio']:.1%} of it "

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from experiments.benchmarks import results
+from experiments.benchmarks import tools
 from experiments.benchmarks.time_to_95 import CACHE
 
 STAGES = """
@@ -26,19 +26,18 @@ import json, time
 marks = {"Python": time.time()}
 import jax
 marks["import jax"] = time.time()
-from experiments import modular
-from experiments.members import CHUNK_STEPS
-from experiments.population import Alone
+from experiments import commands
+from experiments.runs import plan, settings
 marks["import the rest"] = time.time()
-experiment = modular.EXPERIMENT
-settings = experiment.resolve(modular.Settings())
-start, _ = experiment.start(settings)
+(program,) = plan.plan_of([settings.make("modular")], plan.Place()).programs
+init = program.init(0)
 marks["data"] = time.time()
 busy_from = time.process_time()
-run = Alone(experiment.make(settings), start, room=CHUNK_STEPS // 10)
+population = program.open(None)
 core_seconds = time.process_time() - busy_from
 marks["trace and compile"] = time.time()
-run.advance(1, 1, 10)
+population.begin([init])
+jax.block_until_ready(population.advance())
 marks["ten steps, validation"] = time.time()
 print(json.dumps([marks, core_seconds]))
 """
@@ -65,7 +64,7 @@ def row_of(name: str, runs: Sequence[dict[str, float]]) -> dict[str, object]:
 
 
 def main() -> None:
-  parser = results.parser(__doc__)
+  parser = tools.parser(__doc__)
   parser.add_argument("--processes", type=int, default=5)
   settings = parser.parse_args()
   runs: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
@@ -74,8 +73,8 @@ def main() -> None:
       for name in runs:
         runs[name].append(measure(cache))
   rows = [row_of(name, each) for name, each in runs.items()]
-  results.show(rows)
-  results.write("start_up", rows, settings.out)
+  tools.show(rows)
+  tools.write("start_up", rows, settings.out)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.environment import environment
+from experiments.files import write_json
+from experiments.runs.environment import environment
 
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "steps_per_second.json"
 ROUNDS = 3
@@ -45,7 +46,7 @@ def main() -> None:
     "environment": environment(),
   }
   RESULT.parent.mkdir(parents=True, exist_ok=True)
-  RESULT.write_text(json.dumps(result, indent=2) + "\n")
+  write_json(RESULT, result)
   for name, values in measured.items():
     print(
       f"{name}: {statistics.median(values):,.1f} ({values[0]:,.1f} to {values[-1]:,.1f}) steps/s"

@@ -19,7 +19,9 @@ class GrokfastFirState(NamedTuple):
   Attributes:
     filter_step: updates made so far, int32 of shape ().
     slot: where in the window the next gradient is written, int32 of shape ().
-      It is a clock, not data: it does not depend on ``filter_step``.
+      It is a clock, not data: it does not depend on ``filter_step``. Under ``vmap`` over
+      many runs it should stay unbatched, as ``unbatched_fields`` says: an index of each
+      run's own would make a scatter of every write, and copy the window.
     window: the last n gradients as a ring, (n, *shape), in the parameters' dtype
       (bfloat16 as its bits, uint16).
   """
@@ -27,6 +29,8 @@ class GrokfastFirState(NamedTuple):
   filter_step: jax.typing.ArrayLike
   slot: jax.typing.ArrayLike
   window: Any
+
+  unbatched_fields = ("slot",)
 
 
 def grokfast_fir(

@@ -17,7 +17,9 @@ class GrokfastMaState(NamedTuple):
   Attributes:
     filter_step: updates made so far, int32 of shape ().
     slot: where in the window the next gradient is written, int32 of shape ().
-      It is a clock, not data: it does not depend on ``filter_step``.
+      It is a clock, not data: it does not depend on ``filter_step``. Under ``vmap`` over
+      many runs it should stay unbatched, as ``unbatched_fields`` says: an index of each
+      run's own would make a scatter of every write, and copy the window.
     window: the last w gradients as a ring, (w, *shape), in the parameters' dtype
       (bfloat16 as its bits, uint16).
     recent_sum: sum of the last w - 1 of them, in the accumulator's dtype.
@@ -29,6 +31,8 @@ class GrokfastMaState(NamedTuple):
   window: Any
   recent_sum: Any
   fresh_sum: Any
+
+  unbatched_fields = ("slot",)
 
 
 def grokfast_ma(

@@ -18,13 +18,15 @@ ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"
 SMALL = {
   "quickstart": (
     "STEPS = 15",
-    "assert len(logs.read_runs(FOLDER)) == len(METHODS) == 2\n"
-    "display(curves.together(recorded))",  # which the picture must not be: it has more
+    "assert len(read.read_runs(FOLDER)) == len(METHODS) == 2\n"
+    "assert {'init', 'evaluate'} <= set(lowering.programs)\n"
+    "display(figures.together(recorded))",  # which the picture must not be: it has more
   ),
   "tpu_population": (
-    "STEPS, SEEDS, ALPHAS, LAMBDAS = 15, 1, (0.9, 0.98), (1.0, 2.0)",
-    # One member alone, and several side by side: the first leaf is a parameter.
-    "assert {len(shapes[0]) for shapes in lowering.programs['run']} == {1, 2}",
+    "STEPS, SEEDS, ALPHAS, LAMBDAS, AT_ONCE = 15, 1, (0.9, 0.98), (1.0, 2.0), 2",
+    # Members side by side (one alone is in quickstart): the first leaf is a parameter.
+    "assert 'init' in lowering.programs\n"
+    "assert {shapes[0][0] for shapes in lowering.programs['evaluate']} == {2}",
   ),
   "your_model": (
     "STEPS, BATCH, P = 3, 16, 11",
@@ -87,6 +89,7 @@ def pictures(cell: nbformat.NotebookNode) -> set[str]:
   return {o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})}
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("name", save.NAMES)
 def test_it_runs_to_the_end_and_all_its_programs_lower_for_a_tpu(name, tmp_path, monkeypatch):
   """A cell that trains and draws is run twice: it goes on where it was, and draws again."""

@@ -12,9 +12,9 @@ def test_nothing_is_missing_here():
 
 
 def test_what_is_not_there_or_too_old_is_missing(monkeypatch):
-  versions = {"tyro": None, "flax": "0.10.0", "filelock": "3.12"}
+  versions = {"tqdm": None, "flax": "0.10.0", "filelock": "3.12"}
   monkeypatch.setattr(runtime, "_version", lambda name: versions.get(name, "1000"))
-  assert runtime.missing() == ["flax>=0.11.2", "tyro>=1.0.16"]
+  assert runtime.missing() == ["flax>=0.11.2", "tqdm>=4.66"]
 
 
 def test_what_the_accelerator_rests_on_stays(monkeypatch):
@@ -30,8 +30,8 @@ def test_what_the_accelerator_rests_on_stays(monkeypatch):
   versions = {"jax": "0.7.2", "jaxlib": "0.7.2", "flax": "0.11.2"}
   monkeypatch.setattr(runtime, "_version", versions.get)
   monkeypatch.setattr(subprocess, "run", run)
-  runtime.install(["tyro>=1.0.16"])
-  assert seen["command"][-1] == "tyro>=1.0.16"
+  runtime.install(["tqdm>=4.66"])
+  assert seen["command"][-1] == "tqdm>=4.66"
   assert seen["pins"] == ["jax==0.7.2", "jaxlib==0.7.2", "flax==0.11.2"]
 
 

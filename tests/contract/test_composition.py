@@ -63,6 +63,7 @@ def test_the_metric_of_the_last_micro_batch_counts():
   assert_close(updates[2::3], bare)
 
 
+@of_each_kind
 def test_hyperparameters_may_be_injected(case, bare):
   """What Optax injects, as tracers: numbers and arrays. The updates stay those of the bare case."""
   injected = optax.inject_hyperparams(case.factory, static_args=case.static)(**case.settings)

@@ -1,4 +1,7 @@
-"""What every transformation's state must honour, for every case in the table."""
+"""What every transformation's state must honour, for every case in the table.
+
+What a compiler or a loop may do to it is tried with one case of each kind.
+"""
 
 import jax
 import jax.export
@@ -15,6 +18,7 @@ from tests.contract.tools import (
   make_gradients,
   make_params,
   metrics_of,
+  of_each_kind,
   run_case,
   stacked,
   tree_of,
@@ -65,6 +69,7 @@ def test_counters_saturate(case, bare):
   assert all((leaf >= 0).all() for leaf in jax.tree.leaves(state) if leaf.dtype == jnp.int32)
 
 
+@of_each_kind
 def test_scan_and_jit_give_what_plain_calls_give(case, bare):
   tx, params, metrics = case.make(), make_params(), metrics_of(case)
   plain, states = bare
@@ -79,6 +84,7 @@ def test_scan_and_jit_give_what_plain_calls_give(case, bare):
   assert_close(last, states[-1])
 
 
+@of_each_kind
 def test_vmap_gives_each_member_its_own_result(case, bare):
   """Members differ in gradients and metrics, so in what their gates decide."""
   tx, params, metrics = case.make(), make_params(), metrics_of(case)
@@ -127,6 +133,7 @@ def test_a_missing_gradient_leaves_the_rest_alone(case, bare):
   assert avals(states[-1]) == avals(case.make().init(params))
 
 
+@of_each_kind
 def test_state_may_be_donated(case, bare):
   """No buffer twice in the state, and none that is a parameter."""
   tx, params, metrics = case.make(), make_params(), metrics_of(case)
@@ -164,6 +171,7 @@ def test_each_leaf_keeps_its_dtype(case):
         assert_close(wide, update["float64"], rtol=tolerance, atol=tolerance)
 
 
+@of_each_kind
 def test_lowers_for_accelerators(case):
   tx, params = case.make(), make_params()
   args = (params, tx.init(params), params)

@@ -2,16 +2,16 @@
 
 import contextlib
 import gzip
-import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 import pytest
 
-from experiments.data import __main__ as prepare_command
-from experiments.journal import Journal, read_log
-from experiments.training import Task
+from experiments import data as prepare_command
+from experiments.runs.log import Log, read_log
 
 
 def with_key_biases(change, tree):
@@ -42,6 +42,13 @@ def plain_step(task, optimizer):
   return step
 
 
+class Net(NamedTuple):
+  """Functions as `training.train.Train` takes them."""
+
+  init: Callable[..., Any]
+  score: Callable[..., Any]
+
+
 def perceptron():
   """A net that compiles in no time."""
 
@@ -55,7 +62,7 @@ def perceptron():
     losses = optax.softmax_cross_entropy_with_integer_labels(z, answer)
     return {"loss": losses, "accuracy": (z.argmax(-1) == answer).astype(losses.dtype)}
 
-  return Task(init, score)
+  return Net(init, score)
 
 
 def by_member(folder):
@@ -73,7 +80,7 @@ class Killed(BaseException):
 @contextlib.contextmanager
 def killed_after(chunks, monkeypatch):
   """What trains in this block ends as if it were killed, right after a chunk was logged."""
-  appended, left = Journal.append, iter(range(chunks))
+  appended, left = Log.append, iter(range(chunks))
 
   def append(self, records):
     appended(self, records)
@@ -81,7 +88,7 @@ def killed_after(chunks, monkeypatch):
       raise Killed
 
   with monkeypatch.context() as patch:
-    patch.setattr(Journal, "append", append)
+    patch.setattr(Log, "append", append)
     with pytest.raises(Killed):
       yield patch
 
@@ -116,12 +123,21 @@ def no_gzip(file):
   file.write_bytes(b"not a gzip file")
 
 
-def assert_refused(dataset, source, message, folder, capsys):
-  """Preparing ends in one line that names the source, and nothing is written."""
-  arguments = ["prepare", dataset, "--from", str(source), "--folder", str(folder)]
-  assert prepare_command.main(arguments) == 2
-  (line,) = capsys.readouterr().err.splitlines()
+def error_of(main, arguments, capsys):
+  """The one line with which a command line ends that cannot be done."""
+  capsys.readouterr()
+  assert main([str(word) for word in arguments]) == 2
+  captured = capsys.readouterr()
+  assert captured.out == ""
+  (line,) = captured.err.splitlines()
   assert line.startswith("error: ")
-  assert str(source) in line
-  assert re.search(message, line), line
+  return line
+
+
+def assert_refused(dataset, source, told, folder, capsys):
+  """Preparing ends in one line with the source and each of `told`; nothing is written."""
+  arguments = ["prepare", dataset, "--from", source, "--folder", folder]
+  line = error_of(prepare_command.main, arguments, capsys)
+  for part in (str(source), *told):
+    assert part in line
   assert not folder.exists()

@@ -1,0 +1,1 @@
+"""Torch's side of the comparisons; it needs torch installed, which is none of our dependencies."""

@@ -1,0 +1,56 @@
+"""Grokfast: the slow part of the gradient is added before the optimizer."""
+
+import dataclasses
+from typing import Any
+
+import optax
+
+import grokfax
+from experiments.fields import FRACTION, NOT_NEGATIVE, between, setting
+from experiments.methods.method import Method, Optimizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Ema:
+  """The filter by an exponential moving average."""
+
+  alpha: float = setting(0.98, "number", "decay of the average", FRACTION)
+  lamb: float = setting(2.0, "number", "how much of the slow gradient is added", NOT_NEGATIVE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ma:
+  """The filter by the average of the last gradients."""
+
+  window_size: int = setting(100, "shape", "how many gradients are averaged", between(1, 2**31 - 1))
+  lamb: float = setting(5.0, "number", "how much of the slow gradient is added", NOT_NEGATIVE)
+
+
+@dataclasses.dataclass(frozen=True)
+class MaTwoStage(Ma):
+  """The same, from a step on."""
+
+  start_step: float = setting(
+    500.0, "number", "the first step at which the average is added", NOT_NEGATIVE
+  )
+
+
+def ema(h: Any, optimizer: Optimizer) -> Optimizer:
+  """EMA, then the optimizer."""
+  return optax.chain(grokfax.grokfast_ema(h.alpha, h.lamb), optimizer)
+
+
+def ma(h: Any, optimizer: Optimizer) -> Optimizer:
+  """MA, then the optimizer."""
+  return optax.chain(grokfax.grokfast_ma(h.window_size, h.lamb), optimizer)
+
+
+def ma_two_stage(h: Any, optimizer: Optimizer) -> Optimizer:
+  """MA whose average is added from a step on, then the optimizer."""
+  lamb = grokfax.start_at(h.start_step, h.lamb)
+  return optax.chain(grokfax.grokfast_ma(h.window_size, lamb), optimizer)
+
+
+GROKFAST_EMA = Method("grokfast_ema", Ema, ema)
+GROKFAST_MA = Method("grokfast_ma", Ma, ma)
+GROKFAST_MA_TWO_STAGE = Method("grokfast_ma_two_stage", MaTwoStage, ma_two_stage)

@@ -1,0 +1,1 @@
+"""From folders to one table, then statistics, figures and pages."""

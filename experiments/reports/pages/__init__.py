@@ -1,0 +1,5 @@
+"""Pages with generated numbers; importing this enters the blocks of all of them."""
+
+from experiments.reports.pages import benchmarks, markers, modular, speed, systems
+
+__all__ = ["benchmarks", "markers", "modular", "speed", "systems"]

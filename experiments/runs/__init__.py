@@ -1,0 +1,1 @@
+"""Settings, folders, checkpoints, outcomes, and the loop that trains."""

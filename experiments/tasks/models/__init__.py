@@ -1,0 +1,1 @@
+"""Models as pure functions: their layers are Flax NNX modules."""

@@ -1,0 +1,161 @@
+"""Methods by name: the sources' settings and chains; and that each number is used."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import grokfax
+from experiments.fields import fields_of
+from experiments.methods import METHODS, OPTIMIZERS
+from experiments.runs import plan, settings
+from tests.helpers import run
+
+SMALL = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1}
+# The paper's and the fork's own settings, from their texts.
+SOURCES = {
+  "baseline": {"weight_decay": 0},
+  "grokfast_ma": {"window_size": 100, "lamb": 5, "weight_decay": 0.01},
+  "grokfast_ma_two_stage": {"window_size": 100, "lamb": 5, "start_step": 500, "weight_decay": 0},
+  "grokfast_ema": {"alpha": 0.98, "lamb": 2, "weight_decay": 0.005},
+  "delayed_compression": {"coefficient": 0.01, "threshold": 0.99, "weight_decay": 0},
+  "grokfast_ema_delayed_compression": {
+    "alpha": 0.98,
+    "lamb": 2,
+    "coefficient": 0.01,
+    "threshold": 0.99,
+    "optimizer": "adamw",
+  },
+}
+ADAM = {"learning_rate": 1e-3, "b1": 0.9, "b2": 0.98, "lr_warmup": 10, "optimizer": "adam"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_defaults_are_the_sources(name):
+  made = settings.make("modular", method=name)
+  for key, value in {**ADAM, **SOURCES[name]}.items():
+    assert made[key] == value, key
+
+
+G = [{"kernel": jnp.asarray([[0.3 * i, -1.0]]), "bias": jnp.asarray([0.1])} for i in range(1, 15)]
+W = {"kernel": jnp.asarray([[1.0, 2.0]]), "bias": jnp.asarray([3.0])}
+
+
+def by_hand(name):
+  ema = grokfax.grokfast_ema(0.98, 2.0)
+  penalty = grokfax.delayed_compression(0.01, 0.99, mask=grokfax.not_bias)
+  before = {
+    "baseline": [],
+    "grokfast_ma": [grokfax.grokfast_ma(3, 5.0)],
+    "grokfast_ma_two_stage": [grokfax.grokfast_ma(3, grokfax.start_at(5, 5.0))],
+    "grokfast_ema": [ema],
+    "delayed_compression": [penalty],
+    "grokfast_ema_delayed_compression": [ema, penalty],  # filter, penalty, optimizer
+  }[name]
+  rate = optax.linear_schedule(0.0, 1e-3, 10)
+  decay = optax.add_decayed_weights(SOURCES[name].get("weight_decay", 0.005))
+  adam = optax.scale_by_adam(0.9, 0.98)
+  optimizer = [adam, decay] if "optimizer" in SOURCES[name] else [decay, adam]
+  return optax.chain(*before, *optimizer, optax.scale_by_learning_rate(rate))
+
+
+def small(name, **change):
+  """The method with a window and a first stage that fit the few gradients here."""
+  own = fields_of(METHODS[name].hyperparameters)
+  sizes = {key: value for key, value in {"window_size": 3, "start_step": 5.0}.items() if key in own}
+  return settings.make("modular", method=name, **{**SMALL, **sizes, **change})
+
+
+def optimizer_of(made):
+  return plan.train_of(made).make_optimizer(plan.numbers_of(made))
+
+
+def updates_of(tx, like=W, gradients=G):
+  """Its updates of the gradients; the training accuracy rises through the threshold."""
+  accuracy = jnp.linspace(0.97, 1.0, len(gradients))
+  return run(optax.with_extra_args_support(tx), gradients, like, train_accuracy=accuracy)[0]
+
+
+def assert_close(ours, theirs):
+  for x, y in zip(ours, theirs, strict=True):
+    for leaf in x:
+      np.testing.assert_allclose(x[leaf], y[leaf], rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_chain_is_the_one_written_by_hand(name):
+  ours = updates_of(optimizer_of(small(name)))
+  assert_close(ours, updates_of(by_hand(name)))
+  assert not np.any(ours[0]["kernel"])  # the first update has learning rate 0
+
+
+NAMED = {
+  "baseline": grokfax.adam_l2,
+  "grokfast_ma": functools.partial(grokfax.grokfast_ma_adam, window_size=3),
+  "grokfast_ma_two_stage": functools.partial(
+    grokfax.grokfast_ma_adam, window_size=3, lamb=grokfax.start_at(5, 5.0), weight_decay=0.0
+  ),
+  "grokfast_ema": grokfax.grokfast_adam,
+  "delayed_compression": grokfax.delayed_compression_adam,
+  "grokfast_ema_delayed_compression": grokfax.grokfast_delayed_compression_adamw,
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_source_s_method_is_an_optimizer_with_a_name(name):
+  """With its own defaults: those of the library are those of the experiments."""
+  named = NAMED[name](optax.linear_schedule(0.0, 1e-3, 10))
+  assert_close(updates_of(named), updates_of(optimizer_of(small(name))))
+
+
+# Another value of each number and size.
+CHANGES = {
+  "learning_rate": 2e-3, "weight_decay": 0.5, "b1": 0.5, "b2": 0.5, "lr_warmup": 0.0,
+  "alpha": 0.5, "lamb": 0.5, "window_size": 2, "start_step": 2.0, "coefficient": 0.5,
+  "threshold": 0.999, "schedule": "linear", "lr_end": 0.5, "lr_embedding": 2.0, "lr_head": 2.0,
+  "lr_matrices": 2.0, "lr_rest": 2.0, "momentum": 0.5, "ns_steps": 1, "b3": 0.5,
+  "ademamix_alpha": 1.0,
+}  # fmt: skip
+TREE = {"embed": 0, "head": 1, "kernel": 2, "bias": 3}  # a parameter of each group
+
+
+def tree(seed):
+  rng = np.random.default_rng(seed)
+  shapes = {name: (3, 2) if name != "bias" else (2,) for name in TREE}
+  return {name: jnp.asarray(rng.normal(size=s), jnp.float32) for name, s in shapes.items()}
+
+
+def updates_with(method, optimizer, **change):
+  """The updates of a method and an optimizer whose settings all matter."""
+  own = {"weight_decay": 0.01, "steps": 20, "schedule": "cosine", **change}
+  chosen = small(method, optimizer=optimizer, **own)
+  return updates_of(optimizer_of(chosen), tree(0), [tree(i) for i in range(14)])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_hyperparameter_of_a_method_reaches_the_optimizer(method):
+  before = updates_with(method, "adam")
+  for key in fields_of(METHODS[method].hyperparameters):
+    after = updates_with(method, "adam", **{key: CHANGES[key]})
+    assert np.any(before[-1]["kernel"] != after[-1]["kernel"]), key
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_hyperparameter_of_an_optimizer_reaches_it(optimizer):
+  before = updates_with("baseline", optimizer)
+  for key in fields_of(OPTIMIZERS[optimizer].hyperparameters):
+    after = updates_with("baseline", optimizer, **{key: CHANGES[key]})
+    changed = {
+      name
+      for name in TREE
+      for b, a in zip(before, after, strict=True)
+      if np.any(b[name] != a[name])
+    }
+    groups = {"lr_embedding": {"embed"}, "lr_head": {"head"}, "lr_matrices": {"kernel"}}
+    groups |= {"lr_rest": {"bias"}}
+    if key in groups:
+      assert changed == groups[key], key
+    else:
+      assert changed, key

@@ -1,0 +1,147 @@
+"""The committed evidence: complete, at the sources' settings, by clean commits, as its logs say."""
+
+import functools
+import json
+import re
+
+import numpy as np
+import pytest
+
+from experiments.reports.pages.markers import RESULTS
+from experiments.reports.read import read_runs, up_to
+from experiments.runs import identity, settings
+
+PAPERS_EMA = "grokfast_ema mul"
+DECAY_ALONE = "baseline mul, weight_decay 0.005"
+# Both weight decays, seeds and steps of the tables.
+GRIDS = {
+  "mnist": ((0.01, 2.0), 5, 100_000),
+  "qm9": ((0.0, 0.01), 5, 100_000),
+  "imdb": ((1.0, 10.0), 1, 4_995),
+}
+SYSTEMS = ("modular", *GRIDS)
+SWEEPS = {"sweep": 40, "operands": 10}
+BENCHMARKS = sorted((RESULTS / "benchmarks").glob("*.json"))
+
+
+@functools.cache
+def runs_of(name):
+  return read_runs(RESULTS / name)
+
+
+def read(folder, name):
+  return json.loads((folder / f"{name}.json").read_text())
+
+
+def assert_clean(environment):
+  """By a commit, and nothing was changed since: that would be told by a "+"."""
+  assert re.fullmatch("[0-9a-f]{40}", environment["commit"])
+
+
+def test_five_seeds_of_each():
+  names = {run.folder.name for run in runs_of("modular") if run.folder}
+  for method in ("baseline", "grokfast_ema", "grokfast_ma", "delayed_compression"):
+    assert {f"mul-{method}-{seed}" for seed in range(5)} <= names
+
+
+def test_there_is_nothing_else():
+  """A run in a folder that no test here reads would be held by none."""
+  folders = {path.parents[1].name for path in RESULTS.glob("*/*/settings.json")}
+  assert folders == set(SYSTEMS)
+  assert {path.parent.name for path in RESULTS.glob("*/settings.json")} == set(SWEEPS)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_committed_runs(name):
+  """To their ends, IMDb's to its table's; a summary is what the log says."""
+  for run in runs_of(name):
+    steps = [record["step"] for record in run.records]
+    if name == "imdb":
+      assert {*range(15, GRIDS["imdb"][2] + 1, 15)} <= set(steps)
+    else:
+      assert steps[-1] == run.steps, run.folder
+      assert np.unique(np.diff(steps)).size == 1, run.folder
+    stored = read(run.folder, "summary")
+    compared = stored.keys() & run.summary.keys()
+    assert len(compared) >= 4
+    assert {n: stored[n] for n in compared} == {n: run.summary[n] for n in compared}, run.folder
+    assert_clean(read(run.folder, "environment"))
+
+
+def test_modular_runs_have_the_sources_settings():
+  """But for the baseline with the weight decay that the EMA run has beside its filter."""
+  for run in runs_of("modular"):
+    assert run.folder
+    method, operation, decay = (run.values[n] for n in ("method", "operation", "weight_decay"))
+    name = f"{operation}-{method}"
+    if method == "baseline" and decay:
+      assert decay == settings.make("modular", method="grokfast_ema")["weight_decay"]
+      assert run.setting == DECAY_ALONE
+      assert (run.folder.name, run.steps) == (f"{name}-wd{decay}-{run.seed}", 10_000)
+      continue
+    source = settings.make("modular", method=method, operation=operation)
+    assert identity.is_sources(settings.from_file("modular", run.values))
+    assert run.setting == f"{method} {operation}"
+    assert run.folder.name == f"{name}-{run.seed}"
+    assert run.steps == source["steps"]
+
+
+def test_the_seed_that_did_not_cross_with_weight_decay_alone_has_not_memorised():
+  found = [run.summary for run in runs_of("modular") if run.setting == DECAY_ALONE]
+  (late,) = (summary for summary in found if summary["val_95_step"] is None)
+  assert len(found) == 5
+  assert late["train_99_step"] is None
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_filter_and_weight_decay_each_alone(name):
+  """All four settings with all seeds, all else the source's."""
+  decays, seeds, steps = GRIDS[name]
+  found = [(run.setting, run.seed, up_to(run, steps).steps) for run in runs_of(name)]
+  labels = [f"{m}, weight_decay {wd}" for m in ("baseline", "grokfast_ema") for wd in decays]
+  assert found == [(label, seed, steps) for label in labels for seed in range(seeds)]
+
+
+def test_imdb_falls_back_to_chance_at_the_large_weight_decay_alone():
+  """And stays there: from some step on the training accuracy is under 60 %."""
+  for run in runs_of("imdb"):
+    last = max(r["step"] for r in up_to(run, 4_995).records if r["train_accuracy"] > 0.6)
+    assert (last == 4_995) == (run.values["weight_decay"] == 1.0)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_committed_sweeps(name):
+  """Every member to its end; the summary is what the log says."""
+  runs, stored = runs_of(name), read(RESULTS / name, "summary")
+  assert len(runs) == stored["members"] == SWEEPS[name]
+  assert all(run.ended in ("budget", "held") for run in runs)
+  assert all(np.unique(np.diff([r["step"] for r in run.records])).size == 1 for run in runs)
+  assert sum(run.last for run in runs) == stored["steps"]
+  assert stored["diverged"] == []
+  environment = read(RESULTS / name, "environment")
+  for part in (environment, *environment.get("resumed", [])):
+    assert_clean(part)
+
+
+def test_a_sweep_s_members_are_the_runs_alone():
+  """Digit for digit, of processes and programs of their own."""
+  alone = {run.seed: run for run in runs_of("modular") if run.setting == PAPERS_EMA}
+  members = [run for run in runs_of("sweep") if run.setting == PAPERS_EMA]
+  assert [run.seed for run in members] == list(range(5))
+  for member in members:
+    pairs = list(zip(member.records, alone[member.seed].records, strict=False))
+    assert len(pairs) >= 200
+    for name in ("step", "val_accuracy", "val_loss"):
+      assert all(one[name] == other[name] for one, other in pairs)
+
+
+@pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.stem)
+def test_a_benchmark_says_by_which_code_and_on_what(file):
+  environment = json.loads(file.read_text())["environment"]
+  assert_clean(environment)
+  assert environment["backend"] == "cpu"
+  assert environment["cores"] == 2  # as the pages say
+
+
+def test_the_import_costs_little():
+  assert read(RESULTS / "benchmarks", "import_time")["ratio"] <= 0.1
