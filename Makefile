@@ -14,7 +14,7 @@ test: $(VENV)/dev  ## set up, then run the tests that a change should pass (6 mi
 	$(RUN) -m pytest -n 2
 
 test-gate: $(VENV)/dev  ## the dear ones: processes that are killed, several hosts, notebooks
-	$(RUN) -m pytest -n 2 -m gate
+	$(RUN) -m pytest -n 2 -m "gate and not slow"
 
 test-slow: $(VENV)/dev  ## the ones that take minutes each
 	$(RUN) -m pytest -n 2 -m slow

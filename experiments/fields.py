@@ -30,6 +30,9 @@ Kind = Literal["data", "model", "number", "shape", "seed", "length", "place"]
 class UsageError(Exception):
   """What a user asked for cannot be done; the message is one line that says what can."""
 
+  def __init__(self, message: str):
+    super().__init__(" ".join(message.replace("\0", "").splitlines()))  # whatever a value holds
+
 
 class Range(NamedTuple):
   """Allowed values.
@@ -108,7 +111,7 @@ class Field(NamedTuple):
       wanted = self.allowed.text if self.allowed is not ANY else _NAMES[self.type]
       if self.type is int and isinstance(value, float):
         wanted = f"a whole number, {wanted}"
-      raise UsageError(f"{flag(self.name)} must be {wanted}; got {value}.".replace("\0", ""))
+      raise UsageError(f"{flag(self.name)} must be {wanted}; got {value}.")
     return converted
 
 

@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
     super().__init__(prog, description=about, formatter_class=form, allow_abbrev=False)
 
   def error(self, message: str) -> NoReturn:
-    raise UsageError(f"{message.replace(chr(0), '').rstrip('.')}. See {self.prog} --help.")
+    raise UsageError(f"{message.rstrip('.')}. See {self.prog} --help.")
 
   def read(self, argv: Sequence[str] | None) -> argparse.Namespace:
     """The words of a command line; None is this process's own."""

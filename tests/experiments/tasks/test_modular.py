@@ -1,11 +1,10 @@
-"""The task: data, split, settings, table."""
+"""Modular arithmetic: the table of pairs, the split, and what is refused."""
 
 import jax
 import numpy as np
 import pytest
 
 from experiments.fields import UsageError
-from experiments.reports import summary
 from experiments.runs import settings
 from experiments.tasks import modular
 from experiments.tasks.task import split_rows
@@ -78,29 +77,3 @@ def test_refused(given, flag):
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_composite_modulus_is_fine_without_division(operation):
   settings.make("modular", operation=operation, p=10, batch_size=16)
-
-
-def test_the_table_shows_the_published_figure_and_what_was_not_reached(tmp_path):
-  result = {
-    "train_99_step": 800,
-    "val_95_step": 1000,
-    "val_95_sustained_step": None,
-    "held_steps": 0,
-    "steps": 2500,
-    "steps_per_second": 61.5,
-    "interrupted": False,
-  }
-
-  def rows(**given):
-    lines = summary.text(settings.make("modular", **given), result, tmp_path).splitlines()
-    return {line[:40].strip(): line[40:].split() for line in lines[1:-1]}
-
-  table = rows(method="grokfast_ema")
-  assert table[""] == ["here", "published"]
-  assert table["validation accuracy 95 % at step"] == ["1,000", "910"]
-  assert table["sooner than the published 39,890"] == ["x", "39.9", "x", "43.8"]
-  assert table["95 % sustained to the end from step"] == ["-"]
-  others = rows(alpha=0.9)
-  assert others["validation accuracy 95 % at step"] == ["1,000"]
-  assert others["sooner than the published 39,890"] == ["x", "39.9"]
-  assert "sooner than the published 39,890" not in rows(p=89)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from experiments.tasks.models.layers import pure
 from experiments.tasks.models.transformer import Transformer
 
 P = 11
@@ -44,9 +45,15 @@ def plain(params, x, y, heads=4):
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_logits_and_gradients_are_those_of_the_plain_form(layers):
-  graph, state = nnx.split(Transformer(P, width=32, layers=layers, rngs=nnx.Rngs(0)))
-  key = jax.random.key(1)  # biases away from 0, scales from 1
-  state = jax.tree.map(lambda w: w + 0.3 * jax.random.normal(key, w.shape), state)
+  init, apply = pure(lambda rngs: Transformer(P, width=32, layers=layers, rngs=rngs))
+  key = jax.random.key(1)
+
+  @jax.jit
+  def drawn():  # biases away from 0, scales from 1
+    state = init(jax.random.key(0))
+    return jax.tree.map(lambda w: w + 0.3 * jax.random.normal(key, w.shape), state)
+
+  state = drawn()
   x, y = jnp.asarray([0, 3, 3, 10, 7]), jnp.asarray([5, 1, 10, 0, 7])
   weights = jax.random.normal(key, (5, P + 2))
 
@@ -58,7 +65,7 @@ def test_logits_and_gradients_are_those_of_the_plain_form(layers):
     (_, logits), grads = jax.jit(jax.value_and_grad(weighted_sum, has_aux=True))(params)
     return logits, grads
 
-  ours, our_grads = outputs_and_gradients(lambda s: nnx.merge(graph, s)(x, y), state)
+  ours, our_grads = outputs_and_gradients(lambda s: apply(s, x, y), state)
   params = nnx.to_pure_dict(state)
   theirs, their_grads = outputs_and_gradients(lambda p: plain(p, x, y), params)
   np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
