@@ -30,7 +30,7 @@ from experiments.fields import POSITIVE, between, setting
 from experiments.tasks.datasets import store
 from experiments.tasks.models.layers import linear, pure, scaled
 from experiments.tasks.models.lstm import Layer, States, lstm
-from experiments.tasks.task import Data, Goal, Model, Source, Task
+from experiments.tasks.task import TORCHS_ADAMW, Data, Goal, Model, Source, Task
 
 TRAINING, HELD_OUT = 750, 250
 VOCABULARY = 1_000
@@ -177,12 +177,9 @@ IMDB = Task(
   model=model,
   source=Source(
     settings={
-      "optimizer": "adamw",
+      **TORCHS_ADAMW,
       "learning_rate": 3e-4,
       "weight_decay": 10.0,
-      "b1": 0.9,
-      "b2": 0.999,
-      "lr_warmup": 0.0,
       "steps": 1_500,
       "eval_every": 1,
     },

@@ -20,7 +20,7 @@ from flax import nnx
 from experiments.fields import POSITIVE, between, setting
 from experiments.tasks.datasets import mnist, store
 from experiments.tasks.models.layers import linear, pure, scaled
-from experiments.tasks.task import Data, Goal, Model, Source, Task, accuracy
+from experiments.tasks.task import TORCHS_ADAMW, Data, Goal, Model, Source, Task, accuracy
 
 SIZES = (784, 200, 200, 10)
 
@@ -77,12 +77,8 @@ MNIST = Task(
   model=model,
   source=Source(
     settings={
-      "optimizer": "adamw",
-      "learning_rate": 1e-3,
+      **TORCHS_ADAMW,
       "weight_decay": 2.0,
-      "b1": 0.9,
-      "b2": 0.999,
-      "lr_warmup": 0.0,
       "steps": 100_000,
       "eval_every": 20,
     },

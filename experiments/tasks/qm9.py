@@ -22,7 +22,7 @@ from flax import nnx
 from experiments.fields import POSITIVE, between, setting
 from experiments.tasks.datasets import qm9, store
 from experiments.tasks.models.layers import linear, pure, scaled, uniform
-from experiments.tasks.task import Data, Model, Source, Task, split_rows
+from experiments.tasks.task import TORCHS_ADAMW, Data, Model, Source, Task, split_rows
 
 TRAINING = 50
 ORDERS = len(qm9.ORDERS)
@@ -118,12 +118,8 @@ QM9 = Task(
   model=model,
   source=Source(
     settings={
-      "optimizer": "adamw",
-      "learning_rate": 1e-3,
+      **TORCHS_ADAMW,
       "weight_decay": 0.01,
-      "b1": 0.9,
-      "b2": 0.999,
-      "lr_warmup": 0.0,
       "steps": 100_000,
       "eval_every": 100,
     },

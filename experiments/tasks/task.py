@@ -89,6 +89,16 @@ class Goal(NamedTuple):
     return value >= self.threshold if self.direction == "at_least" else value <= self.threshold
 
 
+# AdamW as torch has it by default: what the sources of three tasks use.
+TORCHS_ADAMW = {
+  "optimizer": "adamw",
+  "learning_rate": 1e-3,
+  "b1": 0.9,
+  "b2": 0.999,
+  "lr_warmup": 0.0,
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """What the task's source ran and published.

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import commands, files, terminal
+from experiments import commands
 from experiments.methods import METHODS
 from experiments.runs import checkpoints, folder, loop
-from experiments.runs.outcomes import RunningMember
 from experiments.tasks import TASKS
 from experiments.tasks.task import Goal
 from tests.experiments.runs.resume_helpers import TINY, content, refused
@@ -136,13 +135,6 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path, cap
   assert not out.exists()
 
 
-def test_bad_input_as_a_process():
-  command = [sys.executable, "-m", "experiments.modular", "--method", "nonsense"]
-  done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-  assert done.returncode == 2
-  assert done.stderr.count("\n") == 1
-
-
 def test_another_run_in_the_folder_is_left_alone(tmp_path, capsys):
   out = tmp_path / "run"
   assert main("--steps", "3", "--out", out) == 0
@@ -241,44 +233,6 @@ def test_a_full_disk_is_one_line_and_leaves_whole_files(tmp_path):
   assert [json.loads(line)["step"] for line in whole] == [3 * i for i in range(1, len(whole) + 1)]
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-  path = tmp_path / "file"
-
-  def write_half():
-    with files.new_file(path) as part:
-      part.write_text("half")
-      raise OSError(28, "No space left on device")
-
-  with pytest.raises(OSError, match=r"could not write: No space left on device.*file"):
-    write_half()
-  assert list(tmp_path.iterdir()) == []
-
-
-def test_progress_elsewhere_than_on_a_terminal(capsys, monkeypatch):
-  """A line now and then, of one run and of many."""
-  monkeypatch.setattr(terminal.Progress, "SECONDS_BETWEEN_LINES", 0.0)
-  record = {"train_loss": 0.5, "val_loss": None, "train_accuracy": 0.991, "val_accuracy": 0.5}
-  with terminal.Progress() as progress:
-    progress.open(100)
-    member = RunningMember({}, 100)
-    progress.begin([member])
-    for step in (50, 100):
-      member.update({"step": step, **record})
-      progress.update([member])
-  first = capsys.readouterr().err.splitlines()[0]
-  assert first.startswith("step 50 of 100: loss 0.5/nan, accuracy 99.1%/50.0%; ")
-  assert first.endswith(" s left")
-  with terminal.Progress() as progress:
-    progress.open(300, done=100)
-    members = [RunningMember({"member": i}, 100) for i in (1, 2)]
-    progress.begin(members)
-    members[0].update({"step": 50, **record})
-    members[1].update({"step": 50, **record, "train_loss": None})
-    progress.update(members)
-  (line,) = capsys.readouterr().err.splitlines()
-  assert line.startswith("step 200 of 250: 1 running, 1 diverged; ")
-
-
 def test_a_second_ctrl_c_ends_at_once_and_says_where(tmp_path, monkeypatch, capsys):
   out = tmp_path / "run"
   logged = loop.Loop._logged
@@ -296,20 +250,3 @@ def test_a_second_ctrl_c_ends_at_once_and_says_where(tmp_path, monkeypatch, caps
   assert not (out / "summary.json").exists()
   monkeypatch.undo()
   assert main("--steps", "3000", "--out", out, "--resume") == 0
-
-
-def test_the_compilation_cache_is_the_user_s_own(tmp_path, monkeypatch):
-  """In the user's cache folder, unless the environment says where, or a flag turns it off."""
-  code = "import jax; from experiments import commands; commands.run = lambda given: print("
-  code += "jax.config.jax_compilation_cache_dir); commands.run_main('modular', {})"
-  home = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-  home.pop("JAX_COMPILATION_CACHE_DIR", None)
-
-  def cache(env, *arguments):
-    command = [sys.executable, "-c", code.format(list(arguments))]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-  assert cache(home) == str(tmp_path / "grokfax" / "compiled")
-  assert cache({**home, "JAX_COMPILATION_CACHE_DIR": "/elsewhere"}) == "/elsewhere"
-  assert cache(home, "--no-compilation-cache") == "None"
