@@ -29,7 +29,7 @@ from flax import nnx
 from experiments.fields import POSITIVE, between, setting
 from experiments.tasks.datasets import store
 from experiments.tasks.models.layers import linear, pure, scaled
-from experiments.tasks.models.lstm import Layer, States, lstm
+from experiments.tasks.models.lstm import BLOCK, Layer, States, lstm
 from experiments.tasks.task import TORCHS_ADAMW, Data, Goal, Model, Source, Task
 
 TRAINING, HELD_OUT = 750, 250
@@ -37,6 +37,7 @@ VOCABULARY = 1_000
 LENGTH = 500  # words that the LSTM sees, filling and all
 BATCH_OF_REFERENCE = 50  # reviews that the reference validates on, drawn anew
 TOGETHER = 10  # reviews of like length that a processor takes at a time
+GROUPS = 5  # of so many, whose states are in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,36 +76,40 @@ class Sentiment(nnx.Module):
       float (B,).
     """
     first, second = self.layer_1.weights(), self.layer_2.weights()
-    nothing = States(*jnp.zeros((2, 1, self.layer_1.units)))
-    filling = self.embedding(jnp.zeros((LENGTH, 1), jnp.int32))
-    first_filled = lstm(first, filling, nothing, None)
+    nothing = States(*jnp.zeros((2, 1, 1, self.layer_1.units)))
+    first_filled = lstm(first, self.embedding(jnp.zeros((1, LENGTH, 1), jnp.int32)), nothing, None)
     second_filled = lstm(second, first_filled.h, nothing, None)
 
     def after_filling(filled, lengths):
       """The states with which reviews start, LENGTH - lengths words of filling behind them."""
-      filled = jax.tree.map(lambda n, s: jnp.concatenate([n, s[:, 0]]), nothing, filled)
+      filled = jax.tree.map(lambda n, s: jnp.concatenate([n[0], s[0, :, 0]]), nothing, filled)
       return jax.tree.map(lambda s: s[LENGTH - lengths], filled)
 
-    def group(words_and_lengths):
+    def part(words_and_lengths):
       words, lengths = words_and_lengths
-      steps = lengths.max() if together else None
-      start = after_filling(second_filled, lengths)
-      h = lstm(first, self.embedding(words.T), after_filling(first_filled, lengths), steps).h
+      steps = lengths.max(1) if together else None
+      x, start = self.embedding(words.swapaxes(1, 2)), after_filling(second_filled, lengths)
+      h = lstm(first, x, after_filling(first_filled, lengths), steps).h
       h = lstm(second, h, start, steps).h
-      last = h[lengths - 1, jnp.arange(len(lengths))]
-      return jnp.where(lengths[:, None] > 0, last, start.h)
+      last = jnp.take_along_axis(h, jnp.maximum(lengths - 1, 0)[:, None, :, None], axis=1)[:, 0]
+      return jnp.where(lengths[..., None] > 0, last, start.h)
 
     order = jnp.argsort(lengths)
-    groups = -(-len(lengths) // together) if together else 1
-    last = jax.lax.map(group, (_grouped(words[order], groups), _grouped(lengths[order], groups)))
-    last = last.reshape(-1, self.layer_2.units)[-len(lengths) :]
+    groups = -(-len(order) // together) if together else 1
+    last = jax.lax.map(part, (_parted(words[order], groups), _parted(lengths[order], groups)))
+    last = last.reshape(-1, self.layer_2.units)[-len(order) :]
     return self.out(last)[jnp.argsort(order), 0]
 
 
-def _grouped(rows: jax.Array, groups: int) -> jax.Array:
-  """(B, ...) -> (groups, B / groups, ...), filled up with empty reviews, which are the shortest."""
-  filling = [(-len(rows) % groups, 0)] + [(0, 0)] * (rows.ndim - 1)
-  return jnp.pad(rows, filling).reshape(groups, -1, *rows.shape[1:])
+def _parted(rows: jax.Array, groups: int) -> jax.Array:
+  """(B, ...) -> (parts, groups of each, reviews of each, ...), for what one part has in memory.
+
+  It is filled up with empty reviews, which are the shortest.
+  """
+  parts = -(-groups // GROUPS)
+  shape = parts, -(-groups // parts)
+  filling = [(-len(rows) % (shape[0] * shape[1]), 0)] + [(0, 0)] * (rows.ndim - 1)
+  return jnp.pad(rows, filling).reshape(*shape, -1, *rows.shape[1:])
 
 
 def model(settings: Settings) -> Model:
@@ -152,6 +157,7 @@ def encoded(arrays: dict[str, np.ndarray], training: np.ndarray) -> tuple[np.nda
   kept = [ranks[review][ranks[review] > 0][:LENGTH] for review in reviews]
   lengths = np.array([len(review) for review in kept], np.int32)
   longest = min(LENGTH, int(arrays["lengths"].max()))  # whatever the split: one program for all
+  longest += -longest % BLOCK  # so that the LSTM need not copy all to fill a block
   return np.stack([np.pad(review, (0, longest - len(review))) for review in kept]), lengths
 
 

@@ -5,17 +5,17 @@
     h_t = σ(o) tanh(c_t)
 
 Differentiated as it stands, a scan adds to a weight's gradient at each step: it reads and writes
-megabytes for a few rows. Here the steps go in blocks. The backward loop over a block's steps
-makes the gates' gradients alone; the products with the inputs, and the weights' gradients, are of
-all its steps at once. The gates are computed a second time, from the states: to keep them would
-take more time, for they are four times as large. All loops have static lengths; blocks after
-the last step that is wanted are skipped, for one branch a block.
+megabytes for a few rows. Here the steps go in blocks. Within one the backward loop only keeps
+the gates' gradients; the products with the inputs, and the weights' gradients, are of all steps
+of the block at once. All loops have static lengths; a group's blocks after the last step that is
+wanted are skipped, which costs a branch for each block, not one for each step.
 
-Shapes: T steps; B rows; D inputs; H units; S steps of a block.
+Shapes: G groups, one after another; T steps; B rows; D inputs; H units; S steps of a block;
+K blocks of all groups.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +23,11 @@ from flax import nnx
 
 from experiments.tasks.models.layers import uniform
 
-BLOCK = 32  # S
-
-Steps: TypeAlias = jax.typing.ArrayLike | None
+BLOCK = 16  # S
 
 
 class Weights(NamedTuple):
-  """The weights of one layer: (D, 4H), (H, 4H), (4H,)."""
+  """Of one layer: (D, 4H), (H, 4H), (4H,)."""
 
   x: jax.Array
   h: jax.Array
@@ -37,28 +35,94 @@ class Weights(NamedTuple):
 
 
 class States(NamedTuple):
-  """The state h and the cell c: (B, H) each, or (T, B, H) after each step."""
+  """h and c: (..., B, H)."""
 
   h: jax.Array
   c: jax.Array
 
 
 @jax.custom_vjp
-def lstm(weights: Weights, x: jax.Array, initial: States, steps: Steps) -> States:
-  """The states after each step; those from the next whole block after `steps` on are 0.
+def lstm(weights: Weights, x: jax.Array, initial: States, steps: jax.Array | None) -> States:
+  """The states after each step; those of a block that is skipped are 0.
 
   Args:
     weights: of the layer; JAX's arrays, as the others, and all of one float dtype.
-    x: (T, B, D).
-    initial: (B, H) each.
-    steps: int (), at most T, how many are wanted; may be traced. None makes all, and branches
-      nowhere, which suits an accelerator. Under `vmap` with a number for each member nothing
-      is skipped.
+    x: (G, T, B, D).
+    initial: (G, B, H) each.
+    steps: int (G,), at most T, how many are wanted of each group; may be traced. None makes all,
+      and branches nowhere, which suits an accelerator.
 
   Returns:
-    (T, B, H) each.
+    (G, T, B, H) each.
   """
   return _forward(weights, x, initial, steps)[0]
+
+
+def _blocked(a: jax.Array) -> jax.Array:
+  """(G, T, ...) -> (K, S, ...), each group filled up with zeros."""
+  filling = [(0, 0), (0, -a.shape[1] % BLOCK)] + [(0, 0)] * (a.ndim - 2)
+  return jnp.pad(a, filling).reshape(-1, BLOCK, *a.shape[2:])
+
+
+def _steps(a: jax.Array, like: jax.Array) -> jax.Array:
+  """(K, S, ...) -> (G, T, ...), as `like` has them."""
+  return a.reshape(len(like), -1, *a.shape[2:])[:, : like.shape[1]]
+
+
+def _at(tree: Any, index: jax.typing.ArrayLike) -> Any:
+  return jax.tree.map(lambda a: a[index], tree)
+
+
+def _put(tree: Any, index: jax.typing.ArrayLike, values: Any) -> Any:
+  return jax.tree.map(lambda a, v: a.at[index].set(v), tree, values)
+
+
+def _choose(condition: jax.Array, first: Any, second: Any) -> Any:
+  return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)
+
+
+@jax.custom_batching.custom_vmap
+def _of_any(wanted: jax.Array) -> jax.Array:
+  """Of members side by side whether one of them says so; else the branch would go both ways."""
+  return wanted
+
+
+@_of_any.def_vmap
+def _(axis_size, in_batched, wanted):
+  del axis_size, in_batched
+  return _of_any(wanted.any(0)), False
+
+
+def _over_blocks(
+  block: Callable, carry: Any, groups: int, blocks: int, steps: jax.Array | None, **order: bool
+) -> Any:
+  """`block(carry, k, group, whether its first)` for each block k that is wanted.
+
+  What is written for a block is in the carry, and not beside it, so that a block that is skipped
+  writes nothing.
+  """
+
+  def made_if_wanted(carry, k):
+    group, number = k // (blocks // groups), k % (blocks // groups)
+
+    def made(carry):
+      return block(carry, k, group, number == 0)
+
+    if steps is None:
+      return made(carry), None
+    wanted = _of_any(number * BLOCK < steps[group])
+    return jax.lax.cond(wanted, made, lambda carry: carry, carry), None
+
+  return jax.lax.scan(made_if_wanted, carry, jnp.arange(blocks), **order)[0]
+
+
+def _halves(matrix: jax.Array) -> list[jax.Array]:
+  return jnp.array_split(matrix, 2, axis=1)
+
+
+def _product(rows: jax.Array, halves: list[jax.Array]) -> jax.Array:
+  """rows @ the matrix of two halves, which two cores multiply at a time: a few rows stay on one."""
+  return jnp.concatenate([rows @ half for half in halves], axis=-1)
 
 
 def _activated(gates: jax.Array) -> tuple[jax.Array, ...]:
@@ -66,91 +130,75 @@ def _activated(gates: jax.Array) -> tuple[jax.Array, ...]:
   return jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
 
 
-def _blocked(a: jax.Array) -> jax.Array:
-  """(T, ...) -> (blocks, S, ...), filled up with zeros."""
-  filling = [(0, -len(a) % BLOCK)] + [(0, 0)] * (a.ndim - 1)
-  return jnp.pad(a, filling).reshape(-1, BLOCK, *a.shape[1:])
-
-
-def _flat(a: jax.Array) -> jax.Array:
-  """(blocks, S, ...) -> (blocks S, ...)."""
-  return a.reshape(-1, *a.shape[2:])
-
-
-def _where_wanted(number: jax.Array, steps: Steps, block: Callable, carry: Any) -> tuple[Any, Any]:
-  """`block(carry)`, or the carry and zeros where all of the block's steps come after `steps`."""
-  if steps is None:
-    return block(carry)
-  nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(block, carry)[1])
-  return jax.lax.cond(number * BLOCK < steps, block, lambda carry: (carry, nothing), carry)
-
-
 def _forward(weights, x, initial, steps):
+  blocks = _blocked(x)
+  halves = _halves(weights.h)
+
   def step(before, from_x):
-    i, f, g, o = _activated(from_x + before.h @ weights.h)
+    z = from_x + _product(before.h, halves)
+    i, f, g, o = _activated(z)
     c = f * before.c + i * g
     after = States(o * jnp.tanh(c), c)
-    return after, after
+    return after, (after, z)
 
-  def block(start, number_and_x):
-    number, x = number_and_x
+  def block(carry, k, group, is_first):
+    state, kept = carry
+    state = _choose(is_first, _at(initial, group), state)
+    state, here = jax.lax.scan(step, state, blocks[k] @ weights.x + weights.b[None, None])
+    return state, _put(kept, k, here)
 
-    def made(start):
-      return jax.lax.scan(step, start, x @ weights.x + weights.b[None, None])
+  def zeros(width):
+    return jnp.zeros((*blocks.shape[:-1], width), x.dtype)
 
-    end, after = _where_wanted(number, steps, made, start)
-    return end, (start, after)
-
-  blocks = _blocked(x)
-  _, (starts, after) = jax.lax.scan(block, initial, (jnp.arange(len(blocks)), blocks))
-  states = jax.tree.map(lambda a: _flat(a)[: len(x)], after)
-  return states, (weights, x, starts, after, steps)
+  units = len(weights.h)
+  kept = States(zeros(units), zeros(units)), zeros(4 * units)
+  _, kept = _over_blocks(block, (_at(initial, 0), kept), len(x), len(blocks), steps)
+  states = jax.tree.map(lambda s: _steps(s, x), kept[0])
+  return states, (weights, x, initial, *kept, steps)
 
 
 def _backward(residuals, cotangents):
-  weights, x, starts, after, steps = residuals
-  to_x, to_h = weights.x.T, weights.h.T
+  weights, x, initial, after, gates, steps = residuals
+  halves = _halves(weights.h.T)
+  blocks, cotangents = _blocked(x), jax.tree.map(_blocked, cotangents)
 
-  def step(later, at):
-    z, c_before, c, here = at
+  def step(d_after, at):
+    z, c_before, c, from_h, from_c = at
     i, f, g, o = _activated(z)
-    tanh_c = jnp.tanh(c)
-    dh = later.h + here.h
-    dc = later.c + here.c + dh * o * (1 - tanh_c**2)
+    dh = d_after.h + from_h
+    dc = d_after.c + from_c + dh * o * (1 - jnp.tanh(c) ** 2)
     dz = jnp.concatenate(
       [
         dc * g * i * (1 - i),
         dc * c_before * f * (1 - f),
         dc * i * (1 - g**2),
-        dh * tanh_c * o * (1 - o),
+        dh * jnp.tanh(c) * o * (1 - o),
       ],
       axis=-1,
     )
-    return States(dz @ to_h, dc * f), dz
+    return States(_product(dz, halves), dc * f), dz
 
-  def block(carry, of_block):
-    number, x, start, after, here = of_block
+  def block(carry, k, group, is_first):
+    d_state, d_weights, dx, d_initial = carry
+    here = _at(after, k)
+    last = jax.tree.map(lambda s: s[k - 1, -1], after)
+    last = _choose(is_first, _at(initial, group), last)
+    before = jax.tree.map(lambda one, s: jnp.concatenate([one[None], s[:-1]]), last, here)
+    at = (gates[k], before.c, here.c, *_at(cotangents, k))
+    d_state, dz = jax.lax.scan(step, d_state, at, reverse=True)
+    rows, x_rows, h_rows = (a.reshape(-1, a.shape[-1]) for a in (dz, blocks[k], before.h))
+    of_block = Weights(x_rows.T @ rows, h_rows.T @ rows, rows.sum(0))
+    return (
+      jax.tree.map(lambda d: jnp.where(is_first, 0, d), d_state),  # another group's end is next
+      jax.tree.map(jnp.add, d_weights, of_block),
+      dx.at[k].set(dz @ weights.x.T),
+      _put(d_initial, group, d_state),
+    )
 
-    def made(carry):
-      later, sums = carry
-      before = jax.tree.map(lambda s, a: jnp.concatenate([s[None], a[:-1]]), start, after)
-      z = x @ weights.x + before.h @ weights.h + weights.b[None, None]
-      earlier, dz = jax.lax.scan(step, later, (z, before.c, after.c, here), reverse=True)
-      dz_rows = _flat(dz)
-      dweights = Weights(_flat(x).T @ dz_rows, _flat(before.h).T @ dz_rows, dz_rows.sum(0))
-      return (earlier, jax.tree.map(jnp.add, sums, dweights)), dz @ to_x
-
-    return _where_wanted(number, steps, made, carry)
-
-  here = jax.tree.map(_blocked, States(*cotangents))
-  nothing = jax.tree.map(lambda s: jnp.zeros_like(s[0]), starts)
-  (dinitial, dweights), dx = jax.lax.scan(
-    block,
-    (nothing, jax.tree.map(jnp.zeros_like, weights)),
-    (jnp.arange(len(here.h)), _blocked(x), starts, after, here),
-    reverse=True,
-  )
-  return dweights, _flat(dx)[: len(x)], dinitial, None
+  nothing = jax.tree.map(jnp.zeros_like, (initial, weights))
+  carry = (_at(nothing[0], 0), nothing[1], jnp.zeros_like(blocks), nothing[0])
+  _, d_weights, dx, d_initial = _over_blocks(block, carry, len(x), len(blocks), steps, reverse=True)
+  return d_weights, _steps(dx, x), d_initial, None
 
 
 lstm.defvjp(_forward, _backward)

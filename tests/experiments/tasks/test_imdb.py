@@ -11,6 +11,7 @@ from experiments import commands
 from experiments.runs import identity, plan, settings
 from experiments.tasks import imdb
 from experiments.tasks.datasets.imdb import Review, tokens
+from experiments.tasks.models.lstm import BLOCK
 from experiments.tasks.task import score
 
 REVIEWS = [
@@ -32,7 +33,7 @@ def test_words_by_their_frequency_in_the_training_part():
   assert lengths.tolist() == [3, 5, 1, 0]
   assert [row[:n].tolist() for row, n in zip(words, lengths, strict=True)] == expected
   assert not np.any(words[0, 3:])
-  assert words.shape == (4, 5), "as long as the longest review is, whatever the split"
+  assert words.shape == (4, BLOCK), "as the longest review is, whatever the split, in whole blocks"
 
 
 def test_a_vocabulary_and_a_length_that_end(monkeypatch):

@@ -1,7 +1,5 @@
 """The LSTM against a step by hand, its gradients against those of the plain scan."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,14 +9,14 @@ from flax import nnx
 from experiments.tasks.models.lstm import BLOCK, Layer, States, Weights, lstm
 from tests.helpers import x64
 
-T, B, D, H = 2 * BLOCK + 8, 3, 5, 4  # blocks, and a part of one
+G, T, B, D, H = 3, 2 * BLOCK + 8, 2, 5, 4  # blocks, and a part of one
 
 
 def parts(dtype=np.float64):
   rng = np.random.default_rng(0)
   draw = lambda *shape: rng.normal(size=shape).astype(dtype)  # noqa: E731
   weights = Weights(draw(D, 4 * H), draw(H, 4 * H), draw(4 * H))
-  return weights, draw(T, B, D), States(draw(B, H), draw(B, H))
+  return weights, draw(G, T, B, D), States(draw(G, B, H), draw(G, B, H))
 
 
 def by_hand(weights, x, initial, steps):
@@ -39,63 +37,82 @@ def by_hand(weights, x, initial, steps):
   return hs[1:], cs[1:]
 
 
-STEPS = [0, 1, BLOCK, BLOCK + 1, T - 3, T, None]
+# Of each group: none, one, whole blocks, parts of them, all; None makes all of all groups.
+STEPS = [(0, 0, 0), (1, 0, T), (BLOCK, T - 3, BLOCK + 1), (T, 1, 0), None]
+
+
+def wanted(steps):
+  return (T,) * G if steps is None else steps
 
 
 @pytest.mark.parametrize("steps", STEPS)
 def test_against_a_step_by_hand(steps):
-  """At least so many steps are made; from the next whole block on all is 0."""
-  made = T if steps is None else min(T, -(-steps // BLOCK) * BLOCK)
+  """At least so many steps are made of each group; from the next whole block on all is 0."""
+  weights, x, initial = parts()
   with x64():
-    states = jax.jit(lstm)(*parts(), steps)
-    for ours, theirs in zip(states, by_hand(*parts(), made), strict=True):
-      assert ours.dtype == np.float64
-      np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    states = jax.jit(lstm)(weights, x, initial, steps and jnp.asarray(steps))
+  for g, n in enumerate(wanted(steps)):
+    made = min(T, -(-n // BLOCK) * BLOCK)
+    theirs = by_hand(weights, x[g], States(*(s[g] for s in initial)), made)
+    for our, their in zip(states, theirs, strict=True):
+      assert our.dtype == np.float64
+      np.testing.assert_allclose(our[g], their, rtol=1e-12)
 
 
-def plain(weights, x, initial, steps):
+def plain(weights, x, initial):
+  """All groups side by side, all steps."""
+
   def step(states, x):
-    i, f, g, o = jnp.split(x @ weights.x + states.h @ weights.h + weights.b[None], 4, axis=-1)
+    i, f, g, o = jnp.split(x @ weights.x + states.h @ weights.h + weights.b[None, None], 4, -1)
     c = jax.nn.sigmoid(f) * states.c + jax.nn.sigmoid(i) * jnp.tanh(g)
     return (States(jax.nn.sigmoid(o) * jnp.tanh(c), c),) * 2
 
-  return jax.lax.scan(step, initial, x[:steps])[1]
+  states = jax.lax.scan(step, initial, jnp.swapaxes(x, 0, 1))[1]
+  return jax.tree.map(lambda s: jnp.swapaxes(s, 0, 1), states)
 
 
 @pytest.mark.parametrize("steps", STEPS)
 def test_gradients_are_those_of_the_plain_scan(steps):
   """From a function of all states that are wanted; of weights, inputs and initial states."""
-  wanted = T if steps is None else steps
+  k = np.arange(G * T * B * H).reshape(G, T, B, H)
+  used = np.arange(T)[None, :] < np.asarray(wanted(steps))[:, None]
+  used = used[..., None, None]
 
-  def value(layer, args, steps):
-    h, c = layer(*args, steps)
-    k = jnp.arange(wanted * B * H).reshape(-1, B, H)
-    return jnp.sum(jnp.sin(k) * h[:wanted]) + jnp.sum(jnp.cos(k) * c[:wanted] ** 2)
+  def value(states):
+    return jnp.sum(used * jnp.sin(k) * states.h) + jnp.sum(used * jnp.cos(k) * states.c**2)
 
   with x64():
-    ours = jax.jit(jax.grad(functools.partial(value, lstm)))(parts(), steps)  # traced, or None
-    theirs = jax.jit(jax.grad(lambda args: value(plain, args, wanted)))(parts())
+    steps = steps and jnp.asarray(steps)
+    ours = jax.jit(jax.grad(lambda args, steps: value(lstm(*args, steps))))(parts(), steps)
+    theirs = jax.jit(jax.grad(lambda args: value(plain(*args))))(parts())
     jax.tree.map(
       lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), ours, theirs
     )
 
 
 def test_members_with_sequences_of_their_own():
-  """Under vmap each member wants its own number of steps."""
-  steps = jnp.asarray([5, T])
+  """Under vmap each member wants its own numbers of steps, and blocks none wants are skipped."""
+  steps = jnp.asarray([[5, 0, BLOCK], [BLOCK + 2, 1, BLOCK]])
   weights, x, initial = jax.tree.map(jnp.asarray, parts(np.float32))
 
   def value(weights, steps):
-    return jnp.sum(lstm(weights, x, initial, steps).h[steps - 1] ** 2)
+    h = lstm(weights, x, initial, steps).h
+    used = jnp.arange(T)[None, :] < steps[:, None]
+    return jnp.sum(used[..., None, None] * h**2), h
 
-  together = jax.jit(jax.vmap(jax.grad(value), in_axes=(None, 0)))(weights, steps)
+  gradient = jax.grad(value, has_aux=True)
+  together, h = jax.jit(jax.vmap(gradient, in_axes=(None, 0)))(weights, steps)
   for i in range(2):
-    alone = jax.grad(value)(weights, steps[i])
+    alone, _ = gradient(weights, steps[i])
     jax.tree.map(
       lambda a, b: np.testing.assert_allclose(a[i], b, rtol=1e-4, atol=1e-5),  # noqa: B023
       together,
       alone,
     )
+  for g, most in enumerate(steps.max(0)):
+    made = -(-int(most) // BLOCK) * BLOCK
+    assert np.all(h[:, g, :made])
+    assert not np.any(h[:, g, made:])
 
 
 def test_torchs_parameters():
