@@ -21,6 +21,7 @@ test-slow: $(VENV)/dev  ## the ones that take minutes each
 
 # The floor differs in its libraries alone. So what rests on them: the contract with some kinds of
 # cases, numbers, compiled programs, Optax's suite, runs and command lines; not what filters prove.
+# Here LLVM optimizes, as it does for users.
 FLOOR_CASES := multiscale] or ma] or fir] or iir_first] or gate_in_gate] or compression_not_bias] or grokfast_adam]
 FLOOR_RUNS := test_run.py::test_smoke test_run.py::test_it_stops_when_held \
 	test_run.py::test_bad_input_is_one_line_and_exit_code_2 \
@@ -34,7 +35,7 @@ FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcar
 	$(foreach name,quickstart your_model,"tests/colab/test_notebooks.py::$(NOTEBOOK_RUNS)[$(name)]")
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
-	$(VENV)-floor/bin/python -m pytest -n 2 -m "not slow" $(FLOOR) -k "not contract or $(FLOOR_CASES)"
+	XLA_FLAGS= $(VENV)-floor/bin/python -m pytest -n 2 -m "not slow" $(FLOOR) -k "not contract or $(FLOOR_CASES)"
 
 bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour or two on two cores)
 	$(RUN) -m experiments.benchmarks

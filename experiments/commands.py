@@ -252,13 +252,14 @@ def _plan_text(plan: Plan) -> str:
   if not alone:
     count = len(plan.programs)
     lines.append(f"{len(plan.members):,} members in {count} program{'s' * (count > 1)}:")
-  for program, width, size in zip(plan.programs, plan.widths, plan.member_bytes, strict=True):
+  for program in plan.programs:
     member = plan.members[program.members[0]]
     what = summaries.title(member) if alone else f"  {len(program.members):,} of {member['method']}"
     asked = member["steps"]
     rounded = f" ({asked:,} rounded up to whole evaluations)" * (program.budget != asked)
     lines.append(
       f"{what}: {program.budget:,} steps{rounded}, an evaluation every {program.interval:,}, "
-      f"{'' if alone else f'{width} at once, '}{size / 1e6:,.1f} MB{'' if alone else ' each'}"
+      f"{'' if alone else f'{program.width} at once, '}"
+      f"{program.member_bytes / 1e6:,.1f} MB{'' if alone else ' each'}"
     )
   return "".join(f"{line}\n" for line in lines)

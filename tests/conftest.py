@@ -1,6 +1,11 @@
 """What all tests share."""
 
 import os
+
+# Half of the suite's time is compilation. XLA's own passes stay, so that a compiled program that
+# is read here is a user's; LLVM leaves its optimizations out. `make test-floor` has them.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 from pathlib import Path
 
 import hypothesis

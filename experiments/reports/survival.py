@@ -4,6 +4,9 @@ A run that ends without a crossing still says something: up to there, there was 
 is right-censored: in the estimate of Kaplan and Meier (1958) it counts among those that
 could cross until it ends, and not after. A run that diverged can never cross, so it
 stays among them for ever.
+
+SciPy is imported where it is called: it takes half a second, and the figures of one run, which
+end every training command, do without.
 """
 
 import math
@@ -11,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 RESAMPLES = 9_999
 LEVEL = 0.95
@@ -41,6 +43,8 @@ def quantile(times: Sequence[Time], share: float) -> float:
   >>> quantile([Time(10, True), Time(math.inf, False)], 0.5)
   inf
   """
+  from scipy import stats
+
   crossings = [time.step for time in times if time.seen]
   if not crossings:
     return math.inf
@@ -84,6 +88,8 @@ def interval(times: Sequence[Time], resamples: int = RESAMPLES) -> tuple[float, 
   """
   if len(times) < 2:
     return None
+  from scipy import stats
+
   steps, seen = np.array(times, float).T
   with np.errstate(invalid="ignore"):  # scipy takes a standard error, of what may be inf
     result: Any = stats.bootstrap(

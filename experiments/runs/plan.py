@@ -18,7 +18,7 @@ from experiments.runs.settings import Settings
 from experiments.tasks import TASKS
 from experiments.tasks.task import score
 from experiments.training import devices
-from experiments.training.population import MemberInit, Population
+from experiments.training.population import MemberInit, Population, traced_init
 from experiments.training.train import Split, Train
 
 LARGEST_INTERVAL = 1_000  # steps from one evaluation to the next, for Ctrl-C waits so long
@@ -52,6 +52,8 @@ class Program(NamedTuple):
     init: position -> what the member begins with.
     budget: steps of each, whole evaluations.
     interval: steps from one evaluation to the next.
+    width: members side by side; at most, where memory decides.
+    member_bytes: what one more member keeps.
   """
 
   open: Callable[[int | None], Population]
@@ -59,6 +61,8 @@ class Program(NamedTuple):
   init: Callable[[int], MemberInit]
   budget: int
   interval: int
+  width: int
+  member_bytes: int
 
 
 class Plan(NamedTuple):
@@ -67,15 +71,11 @@ class Plan(NamedTuple):
   Attributes:
     members: settings of each.
     programs: what is compiled.
-    widths: of each program, members side by side; at most, where memory decides.
-    member_bytes: of each program, what one more member keeps.
     origin: of the data; empty for what is computed.
   """
 
   members: Sequence[Settings]
   programs: Sequence[Program]
-  widths: Sequence[int]
-  member_bytes: Sequence[int]
   origin: Mapping[str, Any]
 
 
@@ -136,7 +136,7 @@ def plan_of(members: Sequence[Settings], place: Place) -> Plan:
   Raises:
     UsageError: if the data is not there, or evaluations are too far apart.
   """
-  programs, widths, sizes, origin = [], [], [], {}
+  programs, origin = [], {}
   for group in sweep.grouped(members, sweep.program_of).values():
     settings = members[group[0]]
     task, train = TASKS[settings.task], train_of(settings)
@@ -149,11 +149,16 @@ def plan_of(members: Sequence[Settings], place: Place) -> Plan:
         f"got {settings['eval_every']}."
       )
     shared = first.split if task.same_split else None
-    state = jax.eval_shape(train.init, first.key, first.numbers)
-    size = devices.bytes_of((state, () if task.same_split else first.split))
+    start = traced_init(train, first)
+    size = devices.bytes_of((start.out_info, () if task.same_split else first.split))
     widest = _widest(len(group), size, place)
     make = functools.partial(
-      Population, train, first, epochs=settings["eval_every"], same_split=task.same_split
+      Population,
+      train,
+      first,
+      epochs=settings["eval_every"],
+      same_split=task.same_split,
+      start=start,
     )
     program = Program(
       open=functools.partial(_opened, make, widest, place),
@@ -161,11 +166,11 @@ def plan_of(members: Sequence[Settings], place: Place) -> Plan:
       init=lambda i, shared=shared: init_of(members[i], shared)[0],
       budget=-(-settings["steps"] // interval) * interval,
       interval=interval,
+      width=widest,
+      member_bytes=size,
     )
     programs.append(program)
-    widths.append(widest)
-    sizes.append(size)
-  return Plan(members, programs, widths, sizes, origin)
+  return Plan(members, programs, origin)
 
 
 def _widest(count: int, size: int, place: Place) -> int:

@@ -47,6 +47,11 @@ def batched(state: Any) -> Any:
   return jax.tree.map(node, state, is_leaf=lambda n: hasattr(n, "unbatched_fields"))
 
 
+def traced_init(train: Train, member: MemberInit) -> jax.stages.Traced:
+  """How a member's state is made: its shapes are known before anything is compiled."""
+  return jax.jit(train.init).trace(member.key, member.numbers)
+
+
 class Population:
   """Members of one program, which is compiled when this is made.
 
@@ -57,6 +62,7 @@ class Population:
     width: members side by side; one on one device has no axis.
     mesh: from `devices.mesh_of`; its first axis divides the members. None is one device.
     same_split: whether all members have the same data, which is then held once.
+    start: `traced_init` of the same member, where it is at hand.
 
   Attributes:
     state: of all members.
@@ -72,10 +78,12 @@ class Population:
     width: int = 1,
     mesh: Mesh | None = None,
     same_split: bool = False,
+    start: jax.stages.Traced | None = None,
   ):
     self.width, self.mesh = width, mesh
     self._alone = width == 1 and mesh is None
-    state = jax.eval_shape(train.init, like.key, like.numbers)
+    start = start or traced_init(train, like)
+    state = start.out_info
     own = batched(state), jax.tree.map(lambda _: not same_split, like.split)
     self._own = (*own, jax.tree.map(lambda _: True, like.numbers))
     self._same_split = same_split
@@ -98,12 +106,14 @@ class Population:
 
     shardings = jax.tree.map(lambda shape: shape.sharding, shapes[0])
     whole = self._sharding(False)
-    first = jax.jit(init, out_shardings=None if mesh is None else shardings).trace(key, shapes[2])
+    if not self._alone:
+      first = jax.jit(init, out_shardings=None if mesh is None else shardings)
+      start = first.trace(key, shapes[2])
     chunk = jax.jit(
       evaluate, donate_argnums=0, out_shardings=None if mesh is None else (shardings, whole)
     )
     with ThreadPoolExecutor(1) as pool:  # one is compiled while the other is traced
-      compiled = pool.submit(lambda: first.lower().compile())
+      compiled = pool.submit(lambda: start.lower().compile())
       self.program = chunk.lower(*shapes).compile()
       self._init = compiled.result()
     self._shapes = shapes

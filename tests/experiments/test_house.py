@@ -1,6 +1,8 @@
 """Arrows run downward, in no circle; rooms stay small; each library has its place."""
 
 import ast
+import subprocess
+import sys
 
 import pytest
 
@@ -70,3 +72,10 @@ def test_a_circle_and_an_arrow_up_would_be_seen():
   assert house.depth({"a": {"b"}, "b": set(), "c": {"a", "b"}}) == 3
   assert house.room_of("experiments.modular") == "doors"
   assert house.room_of("experiments.runs.loop") == "runs"
+
+
+def test_a_command_starts_without_what_only_a_report_needs():
+  """Each of these takes a good part of a start's two seconds."""
+  code = "import sys, experiments.commands, experiments.reports.figures; print(*sys.modules)"
+  ran = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+  assert not {"scipy.stats", "pandas", "markdown", "tensorflow"} & set(ran.stdout.split())

@@ -76,7 +76,9 @@ def compiled(width):
 
 
 def program(width, positions=range(MEMBERS), budget=BUDGET):
-  return Program(lambda _: compiled(width), positions, init, budget=budget, interval=3)
+  return Program(
+    lambda _: compiled(width), positions, init, budget, interval=3, width=width, member_bytes=0
+  )
 
 
 def looped(programs, folder, watcher=None, *, goal=GOAL, stop_when_held=None, **kwargs):

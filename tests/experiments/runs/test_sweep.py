@@ -130,9 +130,9 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(tmp_path, monkeypatch, caps
 
 def test_on_a_cpu_members_train_one_after_another():
   members = [settings.make("modular", seed=seed, **_TINY) for seed in range(4)]
-  assert plan.plan_of(members, Place()).widths == [1]
-  assert plan.plan_of(members, Place(at_once=3)).widths == [3]
-  assert plan.plan_of(members, Place(at_once=9)).widths == [4]
+  for at_once, width in ((None, 1), (3, 3), (9, 4)):
+    (program,) = plan.plan_of(members, Place(at_once=at_once)).programs
+    assert program.width == width
 
 
 _TINY = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1}
@@ -149,12 +149,12 @@ def test_on_an_accelerator_as_many_as_memory_allows(share, monkeypatch):
   planned = plan.plan_of(members, Place())
   population = planned.programs[0].open(None)
   if share == 1.0:
-    assert population.width == planned.widths[0] == 24
+    assert population.width == planned.programs[0].width == 24
   elif share:
     assert 1 < population.width < 24
     assert devices.program_bytes(population.program) <= share * needed
   else:
-    assert population.width == planned.widths[0] == 1
+    assert population.width == planned.programs[0].width == 1
   assert population.mesh is None or population.width % population.mesh.shape[devices.RUNS] == 0
 
 

@@ -52,7 +52,7 @@ def test_of_members_side_by_side():
 
 def test_the_model_with_rounded_operands():
   """The same parameters, and answers as near as eight bits are."""
-  sizes = {"p": 7, "width": 16, "heads": 2}
+  sizes = {"p": 7, "width": 16, "heads": 2, "layers": 1}
   plain, mixed = (
     modular.model(modular.Settings(operands=operands, **sizes))
     for operands in ("float32", "bfloat16")
