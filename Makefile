@@ -59,7 +59,7 @@ $(VENV)/experiments: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/dev: pyproject.toml | $(VENV)/bin/python
-	$(RUN) -m pip install --disable-pip-version-check -e ".[experiments,data,dev]"
+	$(RUN) -m pip install --disable-pip-version-check -e ".[experiments,data,clients,dev]"
 	@touch $@ $(VENV)/experiments
 
 $(VENV)-floor/dev: pyproject.toml tests/floor.txt

@@ -27,6 +27,7 @@ from grokfax.filters import (
   grokfast_multiscale,
 )
 from grokfax.gates import GateState, gate, start_at
+from grokfax.masks import by_path, ndim_at_least, not_bias
 from grokfax.optimizers import (
   adam_l2,
   delayed_compression_adam,
@@ -39,7 +40,6 @@ from grokfax.penalties import (
   FrobeniusPenaltyState,
   delayed_compression,
   frobenius_penalty,
-  not_bias,
 )
 
 __version__ = "0.1.0"
@@ -54,6 +54,7 @@ __all__ = [
   "GrokfastMultiscaleState",
   "StatefulCondition",
   "adam_l2",
+  "by_path",
   "delayed_compression",
   "delayed_compression_adam",
   "frobenius_penalty",
@@ -71,6 +72,7 @@ __all__ = [
   "latched",
   "metric_at_least",
   "metric_below",
+  "ndim_at_least",
   "not_bias",
   "ramped",
   "spectrum",

@@ -50,9 +50,20 @@ def check_scalar(
   if schedule and callable(value):
     return
   if isinstance(value, (jax.Array, np.ndarray)) and value.ndim == 0:
+    check_precision(name, value)
     return
   or_else = ", a scalar array or a schedule" if schedule else ", or a scalar array"
   check_number(name, value, allowed, holds, or_else=or_else)
+
+
+def check_precision(name: str, value: jax.Array | np.ndarray) -> None:
+  """Raises a `ValueError` for an array too narrow for a hyperparameter: .999 is 1 in bfloat16."""
+  if jnp.issubdtype(value.dtype, jnp.floating) and jnp.finfo(value.dtype).bits < 32:
+    raise ValueError(
+      f"{name} must be at least float32, for its digits count (in bfloat16 0.999 is 1); it came "
+      f"as {value.dtype}. optax.inject_hyperparams takes the parameters' dtype unless told: "
+      f"say hyperparam_dtype=jnp.float32."
+    )
 
 
 def check_not_negative(name: str, value: Any, *, schedule: bool = True) -> None:
@@ -104,6 +115,7 @@ def as_coefficients(name: str, values: Any) -> np.ndarray | jax.Array:
   """`values`, at least one finite real number, as an array of shape (n,): float64 unless traced."""
   if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values)):
     array = jnp.asarray(values)
+    check_precision(name, array)
     good = array.ndim == 1 and array.size > 0 and not jnp.iscomplexobj(array)
   else:
     try:

@@ -1,22 +1,33 @@
 """Trees of gradients, and of accumulators shaped like them.
 
-A gradient may be `None` (nothing to update there). The accumulator beside it
-then stays as it is, so that the state keeps its structure from step to step.
+A gradient may be missing: `None`, or what `jax.grad` gives for integers (dtype float0). The
+accumulator beside it then stays as it is, so that the state keeps its structure from step to step.
 (A window of gradients moves on, and takes it for 0.)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from grokfax import _arguments, _paths
+
+
+def _widest(dtypes: Iterable[jax.typing.DTypeLike]) -> jnp.dtype:
+  """The dtype that holds them all; floats of 8 bits, which JAX does not promote, are float32."""
+  wide = jnp.dtype(bool)
+  for dtype in dtypes:
+    small = jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 16
+    wide = jnp.promote_types(wide, jnp.float32 if small else dtype)
+  return wide
+
 
 def accumulator_dtype_of(leaf: Any, dtype: jax.typing.DTypeLike | None) -> jnp.dtype:
   """The dtype to accumulate `leaf` in: `dtype`, or else at least float32; complex stays complex."""
   own = jnp.result_type(leaf)
-  wide = jnp.promote_types(own, jnp.float32) if dtype is None else jnp.dtype(dtype)
+  wide = _widest([own, jnp.float32]) if dtype is None else jnp.dtype(dtype)
   if jnp.issubdtype(own, jnp.complexfloating):
     wide = jnp.promote_types(wide, jnp.complex64)
   return jax.dtypes.canonicalize_dtype(wide)
@@ -32,16 +43,38 @@ def check_accumulator_dtype(dtype: jax.typing.DTypeLike | None) -> None:
     raise ValueError(f"accumulator_dtype must be None or a floating dtype; got {dtype!r}.")
 
 
+def zeros_like(params: optax.Params, make: Callable[[Any], jax.Array]) -> Any:
+  """`make(p)` for each parameter.
+
+  Raises:
+    ValueError: naming the path of a leaf that is no array of numbers.
+  """
+
+  def leaf(path, p):
+    try:
+      dtype = jnp.result_type(p)
+      numbers = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
+    except (TypeError, ValueError):
+      numbers = False
+    if not numbers:
+      raise ValueError(
+        f"the parameter {_paths.shown(path)} must be an array of numbers; got "
+        f"{_arguments.shown(p)}. Hand in the trainable arrays alone, with None for the rest, as "
+        "equinox.filter(model, equinox.is_inexact_array) gives them."
+      )
+    return make(p)
+
+  return jax.tree_util.tree_map_with_path(leaf, params)
+
+
 def accumulators_like(params: optax.Params, dtype: jax.typing.DTypeLike | None) -> Any:
   """Zeros shaped like `params`, in the dtype that each leaf is accumulated in."""
-  return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=accumulator_dtype_of(p, dtype)), params)
+  return zeros_like(params, lambda p: jnp.zeros_like(p, dtype=accumulator_dtype_of(p, dtype)))
 
 
 def promoted(g: Any, *states: jax.Array) -> list[jax.Array]:
   """A gradient and its accumulators in the widest of their dtypes: none loses a digit."""
-  dtype = jnp.result_type(g)
-  for state in states:
-    dtype = jnp.promote_types(dtype, state.dtype)
+  dtype = _widest([jnp.result_type(g), *(state.dtype for state in states)])
   return [jnp.asarray(array, dtype) for array in (g, *states)]
 
 
@@ -57,29 +90,88 @@ def amplify(*gains: jax.typing.ArrayLike) -> Callable[..., jax.Array]:
     g, *slow = promoted(g, *slow)
     for gain, part in zip(gains, slow, strict=True):
       gain = as_scalar_of(gain, part)
-      g = jnp.where(gain == 0, g, g + gain * part)  # 0 adds nothing, though the part be inf
+      # 0 adds nothing, though the part be inf; its derivative by λ is the part all the same.
+      g = g + gain * jnp.where((gain == 0) & ~jnp.isfinite(part), 0, part)
     return g
 
   return rule
 
 
-def _is_none(leaf: Any) -> bool:
-  return leaf is None
+def is_missing(g: Any) -> bool:
+  """Whether there is no gradient: None, or float0."""
+  return g is None or getattr(g, "dtype", None) == jax.dtypes.float0
+
+
+def _rows(updates: optax.Updates, others: tuple[Any, ...]) -> tuple[Any, list[tuple[Any, ...]]]:
+  """The structure of the gradients, and each of them beside its leaves in the others."""
+  leaves, structure = jax.tree.flatten(updates, is_leaf=is_missing)
+  try:
+    columns = [structure.flatten_up_to(other) for other in others]
+  except (ValueError, TypeError):
+    other = next(o for o in others if jax.tree.structure(o) != structure)
+    raise ValueError(
+      "the gradients and what is kept of the parameters must be trees of one structure; got "
+      f"{_arguments.shown(structure)} and {_arguments.shown(jax.tree.structure(other))}."
+    ) from None
+  return structure, list(zip(leaves, *columns, strict=True))
+
+
+def check_shapes(updates: optax.Updates, state: Any, *, size: int | None = None) -> None:
+  """Raises a `ValueError` unless a state has the shapes of the gradients.
+
+  Args:
+    updates: the gradients.
+    state: a tree like them, whose shapes have `size` before them where that is given.
+    size: of a window.
+  """
+  structure, rows = _rows(updates, (state,))
+  for place, (g, s) in enumerate(rows):
+    if is_missing(g) or s is None:
+      continue
+    window = () if size is None else (size,)
+    if (found := jnp.shape(s)) != (*window, *jnp.shape(g)):
+      paths, _ = jax.tree_util.tree_flatten_with_path(structure.unflatten(range(len(rows))))
+      where = _paths.shown(paths[place][0])
+      if window and found[1:] == jnp.shape(g):
+        raise ValueError(
+          f"the state holds a window of {found[0]} gradients (at {where}), the filter has one of "
+          f"{size}: a state goes with a filter of its own size. Start from tx.init(params)."
+        )
+      raise ValueError(
+        f"the state at {where} has shape {found}, and the gradient {jnp.shape(g)}: it was made for "
+        "other parameters, or by another filter. Start from tx.init(params)."
+      )
+
+
+def check_order(name: str, held: int, own: int) -> None:
+  """Raises a `ValueError` unless a state holds as many `name` as the filter has."""
+  if held != own:
+    raise ValueError(
+      f"the state holds {held} {name}, the filter has {own}: a state goes with a filter of its "
+      "own size. Start from tx.init(params)."
+    )
+
+
+def check_state(state: Any, kind: type) -> None:
+  """Raises a `ValueError` unless a state is of that kind."""
+  if not isinstance(state, kind):
+    raise ValueError(
+      f"the state must be a {kind.__name__}, as tx.init(params) gives it; got a "
+      f"{type(state).__name__}. What was saved is to be restored into that structure."
+    )
 
 
 def advance(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> Any:
   """`rule(g, *s)` for each gradient, in the dtype of the first state, which stays without one."""
-
-  def leaf(g, *s):
-    return s[0] if g is None else rule(g, *s).astype(s[0].dtype)
-
-  return jax.tree.map(leaf, updates, *states, is_leaf=_is_none)
+  structure, rows = _rows(updates, states)
+  return structure.unflatten(
+    [s[0] if is_missing(g) else rule(g, *s).astype(s[0].dtype) for g, *s in rows]
+  )
 
 
 def emit(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> optax.Updates:
-  """`rule(g, *s)` for each gradient, in the dtype of that gradient; `None` stays `None`."""
-
-  def leaf(g, *s):
-    return None if g is None else rule(g, *s).astype(jnp.result_type(g))
-
-  return jax.tree.map(leaf, updates, *states, is_leaf=_is_none)
+  """`rule(g, *s)` for each gradient, in the dtype of that gradient; a missing one stays so."""
+  structure, rows = _rows(updates, states)
+  return structure.unflatten(
+    [g if is_missing(g) else rule(g, *s).astype(jnp.result_type(g)) for g, *s in rows]
+  )

@@ -7,6 +7,7 @@ with a memory (`latched`, `until`, `ramped`) are a pair of pure functions, as a
 gradient transformation is, and live in the gate's state.
 """
 
+import inspect
 import keyword
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -54,6 +55,13 @@ class StatefulCondition(NamedTuple):
 Condition: TypeAlias = Callable[..., jax.typing.ArrayLike] | StatefulCondition
 
 
+def ask(function: Callable[..., Any], *own: Any, **metrics: Any) -> Any:
+  """`function(*own, **metrics)`, though an extra argument be called as one of its own is."""
+  parameters = list(inspect.signature(function).parameters.values())[: len(own)]
+  taken = {p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
+  return function(*own, **{name: value for name, value in metrics.items() if name not in taken})
+
+
 def with_state(when: Condition) -> StatefulCondition:
   if isinstance(when, StatefulCondition):
     return when
@@ -63,7 +71,8 @@ def with_state(when: Condition) -> StatefulCondition:
       f"conditions, such as from_step(n); got {when!r}."
     )
   return StatefulCondition(
-    init=lambda: (), test=lambda state, step, **extra_args: (when(step, **extra_args), state)
+    init=lambda: (),
+    test=lambda state, step, /, **extra_args: (ask(when, step, **extra_args), state),
   )
 
 
@@ -85,7 +94,7 @@ def from_step(n: jax.typing.ArrayLike) -> Condition:
     (False, True)
   """
   _arguments.check_not_negative("n", n, schedule=False)
-  return lambda step, **_: jnp.asarray(step) >= n
+  return lambda step, /, **_: jnp.asarray(step) >= n
 
 
 RESERVED = ("updates", "state", "params", "step", "steps_open")  # arguments that are no metrics
@@ -95,7 +104,9 @@ def _metric(name: str, extra_args: dict[str, Any]) -> jax.Array:
   if extra_args.get(name) is None:
     raise ValueError(
       f"the metric {name!r} is missing: call update(grads, state, params, {name}=...) with the "
-      "batch's own value, from the same forward pass, before the update."
+      "batch's own value, from the same forward pass, before the update. A trainer or a wrapper "
+      "that hands no extra arguments on (optax.lookahead, optax.contrib.split_real_and_imaginary, "
+      "optax.contrib.sam) bears no metric: there a gate may open by from_step(n)."
     )
   metric = jnp.asarray(extra_args[name])
   if metric.ndim:
@@ -112,11 +123,23 @@ def _check_metric_name(name: str) -> None:
     )
 
 
+ROUNDING = 8 * float(jnp.finfo(jnp.float32).eps)  # of a mean of some hundred in float32, relative
+
+
+def _reaches(metric: jax.Array, threshold: optax.ScalarOrSchedule, step: Any) -> jax.Array:
+  """metric >= threshold, where 99 right of 100 is .99 though float32 says .98999995."""
+  least = at_step(threshold, step)
+  return metric >= least - ROUNDING * jnp.abs(least)
+
+
 def metric_at_least(name: str, threshold: optax.ScalarOrSchedule) -> Condition:
   """Holds while a metric is at or above a threshold.
 
-  The metric comes through ``update(grads, state, params, <name>=value)``. Let it
-  be one of training, or of a third split: never of the data that scores.
+  The comparison bears the rounding of both in float32, a millionth of the threshold: 99 right of
+  100 is .99. The metric comes through ``update(grads, state, params, <name>=value)``. Let it
+  be one of training, or of a third split: never of the data that scores. Where each device has a
+  metric of its own, as in ``shard_map``, average it first (``jax.lax.pmean``): else a gate opens on
+  some devices and not on others, and parameters that should be the same drift apart.
 
   Args:
     name: the metric's keyword, such as "train_accuracy".
@@ -136,7 +159,7 @@ def metric_at_least(name: str, threshold: optax.ScalarOrSchedule) -> Condition:
   """
   _check_metric_name(name)
   _arguments.check_scalar("threshold", threshold)
-  return lambda step, **extra_args: _metric(name, extra_args) >= at_step(threshold, step)
+  return lambda step, /, **extra_args: _reaches(_metric(name, extra_args), threshold, step)
 
 
 def metric_below(name: str, threshold: optax.ScalarOrSchedule) -> Condition:
@@ -159,7 +182,12 @@ def metric_below(name: str, threshold: optax.ScalarOrSchedule) -> Condition:
   """
   _check_metric_name(name)
   _arguments.check_scalar("threshold", threshold)
-  return lambda step, **extra_args: _metric(name, extra_args) < at_step(threshold, step)
+
+  def below(step, /, **extra_args):
+    metric = _metric(name, extra_args)
+    return ~(_reaches(metric, threshold, step) | jnp.isnan(metric))
+
+  return below
 
 
 def latched(when: Condition) -> StatefulCondition:
@@ -185,13 +213,13 @@ def latched(when: Condition) -> StatefulCondition:
   when = with_state(when)
 
   def init():
-    return jnp.zeros([], bool), when.init()
+    return jnp.zeros([], jnp.int32), when.init()  # 0 or 1, for a wrapper that blends states
 
-  def test(state, step, **extra_args):
+  def test(state, step, /, **extra_args):
     opened, inner = state
-    answer, inner = when.test(inner, step, **extra_args)
-    opened = opened | (jnp.asarray(answer) > 0)
-    return opened, (opened, inner)
+    answer, inner = ask(when.test, inner, step, **extra_args)
+    opened = jnp.where(jnp.asarray(answer) > 0, 1, opened)
+    return opened > 0, (opened, inner)
 
   return StatefulCondition(init, test)
 
@@ -221,7 +249,7 @@ def until(when: Condition) -> StatefulCondition:
   """
   when = latched(when)
 
-  def test(state, step, **extra_args):
+  def test(state, step, /, **extra_args):
     over, state = when.test(state, step, **extra_args)
     return jnp.logical_not(over), state
 
@@ -262,9 +290,9 @@ def ramped(when: Condition, steps: jax.typing.ArrayLike) -> StatefulCondition:
   def init():
     return jnp.zeros([], jnp.int32), when.init()
 
-  def test(state, step, **extra_args):
+  def test(state, step, /, **extra_args):
     held, inner = state
-    answer, inner = when.test(inner, step, **extra_args)
+    answer, inner = ask(when.test, inner, step, **extra_args)
     held = jnp.where(jnp.asarray(answer) > 0, optax.safe_increment(held), 0)
     return jnp.minimum(held / jnp.asarray(steps), 1.0), (held, inner)
 

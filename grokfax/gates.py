@@ -8,7 +8,7 @@ import optax
 
 from grokfax import _arguments, _trees
 from grokfax._arguments import at_step
-from grokfax.conditions import Condition, with_state
+from grokfax.conditions import Condition, ask, with_state
 
 
 class GateState(NamedTuple):
@@ -57,7 +57,10 @@ def gate(
 
   Under ``vmap`` each member has a gate of its own. Within ``optax.MultiSteps`` a
   step is one of the accumulated updates, and the metric that counts is that of
-  the last micro-batch; hand in a mean over all of them if that is what you want.
+  the last micro-batch; hand in a mean over all of them if that is what you want. In ``shard_map``
+  and ``pmap`` average the metric over the devices, as the gradient: else the gate opens on some.
+
+  The condition and `inner` get all extra arguments of ``update`` under their own names.
 
   The inner transformation gets an extra argument, ``steps_open``: for how many
   steps in a row the gate has been open before this one, int32 of shape (). With
@@ -112,7 +115,7 @@ def gate(
     )
 
   def update_fn(updates, state, params=None, **extra_args):
-    answer, condition_state = when.test(state.condition_state, state.gate_step, **extra_args)
+    answer, condition_state = ask(when.test, state.condition_state, state.gate_step, **extra_args)
     s = _as_strength(answer)
     steps_open = state.steps_open  # 0 while closed, so at the first step that is open too
     inside = {**extra_args, "steps_open": steps_open}

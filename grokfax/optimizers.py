@@ -10,7 +10,8 @@ import jax
 import optax
 
 from grokfax.filters import grokfast_ema, grokfast_ma
-from grokfax.penalties import Mask, delayed_compression, not_bias
+from grokfax.masks import Mask, as_function, not_bias
+from grokfax.penalties import delayed_compression
 
 
 def adam_l2(
@@ -51,8 +52,9 @@ def adam_l2(
   References:
     Kingma and Ba, `Adam <https://arxiv.org/abs/1412.6980>`_, 2014.
   """
+  none = isinstance(weight_decay, (int, float)) and weight_decay == 0
   return optax.chain(
-    optax.add_decayed_weights(weight_decay, mask),
+    optax.identity() if none else optax.add_decayed_weights(weight_decay, as_function(mask)),
     optax.adam(learning_rate, b1, b2, eps, mu_dtype=mu_dtype),
   )
 
@@ -155,7 +157,13 @@ def grokfast_adamw(
   return optax.chain(
     grokfast_ema(alpha, lamb, accumulator_dtype=accumulator_dtype),
     optax.adamw(
-      learning_rate, b1, b2, eps, mu_dtype=mu_dtype, weight_decay=weight_decay, mask=mask
+      learning_rate,
+      b1,
+      b2,
+      eps,
+      mu_dtype=mu_dtype,
+      weight_decay=weight_decay,
+      mask=as_function(mask),
     ),
   )
 

@@ -5,53 +5,17 @@ once the training data is memorised, a penalty on the weights' Frobenius norm is
 switched on, and compresses what was learnt.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from grokfax import _arguments, _trees
+from grokfax import _arguments, _trees, masks
 from grokfax._arguments import at_step
 from grokfax.conditions import latched, metric_at_least
 from grokfax.gates import gate
-
-Mask: TypeAlias = Any | Callable[[optax.Params], Any] | None
-
-
-def not_bias(params: optax.Params) -> Any:
-  """A mask by path: True for every leaf that is no bias.
-
-  A leaf is a bias if the last name on its path is "bias" or ends in "_bias". This
-  is the fork's choice of what to penalise: it takes the matrices, and with them
-  the embeddings and the scales of normalisation layers.
-
-  Args:
-    params: any tree.
-
-  Returns:
-    A tree of bools with the structure of ``params``.
-
-  Examples:
-    >>> import grokfax
-    >>> grokfax.not_bias({"dense": {"kernel": 1.0, "bias": 2.0}})
-    {'dense': {'bias': False, 'kernel': True}}
-  """
-
-  def leaf(path, _):
-    names = [getattr(key, "key", getattr(key, "name", None)) for key in path]
-    # An nnx.State ends its paths in the variable's own field, `value`.
-    names = [name for name in names if isinstance(name, str) and name != "value"]
-    return not (names and (names[-1] == "bias" or names[-1].endswith("_bias")))
-
-  return jax.tree_util.tree_map_with_path(leaf, params)
-
-
-def _spread(mask: Mask, params: optax.Params) -> Any:
-  """A bool for each parameter; a mask may be a prefix of their tree."""
-  prefix = mask(params) if callable(mask) else True if mask is None else mask
-  return jax.tree.map(lambda m, below: jax.tree.map(lambda _: m, below), prefix, params)
+from grokfax.masks import Mask
 
 
 class FrobeniusPenaltyState(NamedTuple):
@@ -91,14 +55,14 @@ def frobenius_penalty(
       "coefficient" is named in ``static_args``.
     mask: what to penalise: None for everything, a tree of bools with the
       parameters' structure (or a prefix of it), or a function from the
-      parameters to one, such as :func:`not_bias`.
+      parameters to one, such as :func:`not_bias` or :func:`ndim_at_least`.
 
   Returns:
     A gradient transformation; its update needs the parameters.
 
   Raises:
     ValueError: if ``coefficient`` is a number below 0 or ``mask`` a bare bool; in
-      ``update``, if the parameters are not given.
+      ``update``, if the parameters are not given, or the mask leaves one out.
 
   Examples:
     >>> import grokfax, jax.numpy as jnp
@@ -132,15 +96,18 @@ def frobenius_penalty(
     del extra_args
     if params is None:
       raise ValueError(
-        "a Frobenius penalty needs the parameters: call update(grads, state, params)."
+        "a Frobenius penalty needs the parameters: call update(grads, state, params). A trainer "
+        "that passes none takes the filters alone, such as grokfast_ema() before optax.adam."
       )
     c = at_step(coefficient, state.penalty_step if steps_open is None else steps_open)
 
     def penalise(g, w, penalised):
-      w = jnp.asarray(w, _trees.accumulator_dtype_of(w, None))
-      return g + _trees.as_scalar_of(2 * c, w) * w if penalised else jnp.asarray(g)
+      if not penalised:
+        return jnp.asarray(g)
+      g, w = _trees.promoted(g, jnp.asarray(w, _trees.accumulator_dtype_of(w, None)))
+      return g + _trees.as_scalar_of(2 * c, w) * w
 
-    updates = _trees.emit(penalise, updates, params, _spread(mask, params))
+    updates = _trees.emit(penalise, updates, params, masks.spread(mask, params))
     return updates, FrobeniusPenaltyState(optax.safe_increment(state.penalty_step))
 
   return optax.GradientTransformationExtraArgs(init_fn, update_fn)

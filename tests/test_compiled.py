@@ -109,15 +109,25 @@ def test_the_ring_is_written_in_place(name, context, window_size):
   assert temporary_bytes(compiled) < born * rings + 8 * members * RING_BYTES
 
 
+WHOLE = r"\[(\d+,)?50,64,32\]"
+
+
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("name", WINDOWED)
 def test_a_ring_of_bfloat16_is_not_converted(name, context):
   """XLA's CPU backend would make it float32 and back again at every step, all of the window."""
   build, *_ = CONTEXTS[context]
   text = build(WINDOWED[name](50), 50, "bfloat16").as_text()
-  whole = r"\[(\d+,)?50,64,32\]"
-  assert re.search(rf"u16{whole}", text)
-  assert not re.search(rf"(bf16|f32){whole}", text)
+  assert re.search(rf"f32{WHOLE}", text)
+  assert not re.search(rf"bf16{WHOLE}|= \S+{WHOLE}\S* convert\(", text)
+
+
+def test_the_conversion_would_be_seen():
+  """The control: a ring of bfloat16 as one would write it."""
+  ring, g = jnp.zeros((50, *SHAPE), "bfloat16"), jnp.zeros(SHAPE, "bfloat16")
+  write = jax.jit(jax.lax.dynamic_update_index_in_dim, static_argnums=3, donate_argnums=0)
+  text = write.lower(ring, g, jnp.int32(0), 0).compile().as_text()
+  assert re.search(rf"= \S+{WHOLE}\S* convert\(", text)
 
 
 def test_the_control_is_caught():

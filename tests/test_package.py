@@ -33,6 +33,7 @@ def test_all_is_what_there_is():
     "conditions",
     "filters",
     "gates",
+    "masks",
     "optimizers",
     "penalties",
   }  # whose names are handed on

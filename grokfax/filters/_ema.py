@@ -108,6 +108,8 @@ def grokfast_ema(
 
   def update_fn(updates, state, params=None, **extra_args):
     del params, extra_args
+    _trees.check_state(state, GrokfastEmaState)
+    _trees.check_shapes(updates, state.slow_gradient)
     step = state.filter_step
     slow_gradient = _trees.advance(_average(alpha, step), updates, state.slow_gradient)
     updates = _trees.emit(_trees.amplify(at_step(lamb, step)), updates, slow_gradient)
@@ -197,6 +199,10 @@ def grokfast_multiscale(
 
   def update_fn(updates, state, params=None, **extra_args):
     del params, extra_args
+    _trees.check_state(state, GrokfastMultiscaleState)
+    _trees.check_order("averages", len(state.slow_gradients), len(alphas))
+    for slow_gradient in state.slow_gradients:
+      _trees.check_shapes(updates, slow_gradient)
     step = state.filter_step
     slow_gradients = tuple(
       _trees.advance(_average(alpha, step), updates, mu)

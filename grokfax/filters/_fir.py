@@ -22,8 +22,8 @@ class GrokfastFirState(NamedTuple):
       It is a clock, not data: it does not depend on ``filter_step``. Under ``vmap`` over
       many runs it should stay unbatched, as ``unbatched_fields`` says: an index of each
       run's own would make a scatter of every write, and copy the window.
-    window: the last n gradients as a ring, (n, *shape), in the parameters' dtype
-      (bfloat16 as its bits, uint16).
+    window: the last n gradients as a ring, (n, *shape), in the parameters' dtype;
+      on a CPU bfloat16 in float32, where it is written faster.
   """
 
   filter_step: jax.typing.ArrayLike
@@ -63,7 +63,8 @@ def grokfast_fir(
     lamb: λ, how much of the response is added, not negative. A number, a traced
       scalar or a schedule of the step, counted from 0.
     accumulator_dtype: dtype of the sum. None is that of the parameter, but at
-      least float32. The window keeps the parameter's own dtype.
+      least float32. The window keeps the parameter's own dtype (on a CPU at least
+      float32, or float16).
 
   Returns:
     A gradient transformation, to be chained before the optimizer.
@@ -101,12 +102,14 @@ def grokfast_fir(
 
   def update_fn(updates, state, params=None, **extra_args):
     del params, extra_args
+    _trees.check_state(state, GrokfastFirState)
+    _trees.check_shapes(updates, state.window, size=size)
     step, slot = state.filter_step, state.slot
     tap_of_slot = jnp.asarray(taps)[(slot - jnp.arange(size)) % size]
     amplify = _trees.amplify(at_step(lamb, step))
 
     def add_response(g, ring):
-      dtype = _trees.accumulator_dtype_of(_ring.dtype_of(ring), accumulator_dtype)
+      dtype = _trees.accumulator_dtype_of(ring.dtype, accumulator_dtype)
 
       # A loop over the window: a product with it would make copies of it.
       def add(i, response):

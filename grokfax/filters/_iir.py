@@ -140,6 +140,10 @@ def grokfast_iir(
 
   def update_fn(updates, state, params=None, **extra_args):
     del params, extra_args
+    _trees.check_state(state, GrokfastIirState)
+    _trees.check_order("delays", len(state.delays), order)
+    for z in state.delays:
+      _trees.check_shapes(updates, z)
     step = state.filter_step
     amplify = _trees.amplify(at_step(lamb, step))
 

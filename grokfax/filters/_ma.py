@@ -20,8 +20,8 @@ class GrokfastMaState(NamedTuple):
       It is a clock, not data: it does not depend on ``filter_step``. Under ``vmap`` over
       many runs it should stay unbatched, as ``unbatched_fields`` says: an index of each
       run's own would make a scatter of every write, and copy the window.
-    window: the last w gradients as a ring, (w, *shape), in the parameters' dtype
-      (bfloat16 as its bits, uint16).
+    window: the last w gradients as a ring, (w, *shape), in the parameters' dtype;
+      on a CPU bfloat16 in float32, where it is written faster.
     recent_sum: sum of the last w - 1 of them, in the accumulator's dtype.
     fresh_sum: sum of those written since the ring last wrapped.
   """
@@ -70,7 +70,8 @@ def grokfast_ma(
     warmup: if True, nothing is added until w gradients are held; if False, the
       mean over those held so far is added from the first step.
     accumulator_dtype: dtype of the sums. None is that of the parameter, but at
-      least float32. The window keeps the parameter's own dtype.
+      least float32. The window keeps the parameter's own dtype (on a CPU at least
+      float32, or float16).
 
   Returns:
     A gradient transformation, to be chained before the optimizer.
@@ -111,6 +112,8 @@ def grokfast_ma(
 
   def update_fn(updates, state, params=None, **extra_args):
     del params, extra_args
+    _trees.check_state(state, GrokfastMaState)
+    _trees.check_shapes(updates, state.window, size=window_size)
     step, slot = state.filter_step, state.slot
     next_slot = _ring.after(slot, window_size)
     held = jnp.minimum(step, last_slot) + 1  # in this order: the counter saturates
