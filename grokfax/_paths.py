@@ -1,7 +1,7 @@
 """Paths: the names on the way to a leaf, in whichever framework's tree."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -28,15 +28,40 @@ def _names_of_entry(entry: Any) -> list[str]:
       entry = getattr(entry, field)
       break
   parts = entry if isinstance(entry, tuple) else (entry,)
-  return [name for part in parts for name in re.split(r"[/.]", str(part)) if name]
+  return [name for part in parts for name in _parts(str(part))]
 
 
-def shown(path: Iterable[Any]) -> str:
-  """A path for an error message: dense/bias."""
-  return "/".join(names_of(path)) or "the tree itself"
+def shown(names: Iterable[str]) -> str:
+  """Names for an error message: dense/bias."""
+  return "/".join(names) or "(no path)"
 
 
-def flatten(tree: Any, is_leaf: Any = None) -> list[tuple[tuple[str, ...], Any]]:
-  """The leaves of a tree, each after the names on its path."""
-  leaves, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf)
-  return [(names_of(path), leaf) for path, leaf in leaves]
+def flatten(tree: Any) -> dict[tuple[str, ...], Any]:
+  """The leaves of a tree by the names on their paths."""
+  return {names_of(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+
+
+def map_with_names(function: Callable[[tuple[str, ...], Any, Any], Any], tree: Any) -> Any:
+  """`function(names, path, leaf)` for each leaf of a tree, in its structure.
+
+  A node that carries its own name (a parameter of penzai, a variable of Keras) is called by it.
+  """
+
+  def node(path, node):
+    own = _own_name(node)
+    if own is None:
+      return function(names_of(path), path, node)
+    return jax.tree.map(lambda leaf: function(tuple(_parts(own)), path, leaf), node)
+
+  is_named = lambda node: _own_name(node) is not None  # noqa: E731
+  return jax.tree_util.tree_map_with_path(node, tree, is_leaf=is_named)
+
+
+def _own_name(node: Any) -> str | None:
+  names = (getattr(node, field, None) for field in ("label", "path"))
+  own = next((name for name in names if isinstance(name, str)), None)
+  return own if own is not None and hasattr(node, "value") else None
+
+
+def _parts(name: str) -> list[str]:
+  return [part for part in re.split(r"[/.]", name) if part]

@@ -43,25 +43,26 @@ def check_accumulator_dtype(dtype: jax.typing.DTypeLike | None) -> None:
     raise ValueError(f"accumulator_dtype must be None or a floating dtype; got {dtype!r}.")
 
 
-def zeros_like(params: optax.Params, make: Callable[[Any], jax.Array]) -> Any:
-  """`make(p)` for each parameter.
+def check_array(path: Any, p: Any) -> None:
+  """Raises a `ValueError`, with the path, for a parameter that is no array of numbers."""
+  try:
+    dtype = jnp.result_type(p)
+    numbers = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
+  except (TypeError, ValueError):
+    numbers = False
+  if not numbers:
+    raise ValueError(
+      f"the parameter {_paths.shown(_paths.names_of(path))} must be an array of numbers; got "
+      f"{_arguments.shown(p)}. Hand in the trainable arrays alone, with None for the rest, as "
+      "equinox.filter(model, equinox.is_inexact_array) gives them."
+    )
 
-  Raises:
-    ValueError: naming the path of a leaf that is no array of numbers.
-  """
+
+def zeros_like(params: optax.Params, make: Callable[[Any], jax.Array]) -> Any:
+  """`make(p)` for each parameter, which must be an array of numbers."""
 
   def leaf(path, p):
-    try:
-      dtype = jnp.result_type(p)
-      numbers = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
-    except (TypeError, ValueError):
-      numbers = False
-    if not numbers:
-      raise ValueError(
-        f"the parameter {_paths.shown(path)} must be an array of numbers; got "
-        f"{_arguments.shown(p)}. Hand in the trainable arrays alone, with None for the rest, as "
-        "equinox.filter(model, equinox.is_inexact_array) gives them."
-      )
+    check_array(path, p)
     return make(p)
 
   return jax.tree_util.tree_map_with_path(leaf, params)
@@ -102,18 +103,46 @@ def is_missing(g: Any) -> bool:
   return g is None or getattr(g, "dtype", None) == jax.dtypes.float0
 
 
-def _rows(updates: optax.Updates, others: tuple[Any, ...]) -> tuple[Any, list[tuple[Any, ...]]]:
-  """The structure of the gradients, and each of them beside its leaves in the others."""
+def _by_name(tree: Any) -> dict[tuple[str, ...], Any]:
+  """Leaves by the names on their paths; None is a leaf too."""
+  leaves, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_missing)
+  return {_paths.names_of(path): leaf for path, leaf in leaves}
+
+
+def _rows(updates: optax.Updates, others: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+  """Each gradient beside its leaves in the others.
+
+  Trees of other containers, or of boxes with other metadata, are matched by the names on their
+  paths.
+  """
   leaves, structure = jax.tree.flatten(updates, is_leaf=is_missing)
+  columns = []
+  for other in others:
+    try:
+      column = structure.flatten_up_to(other)
+    except (ValueError, TypeError):
+      names, by_name = _by_name(updates), _by_name(other)
+      if names.keys() != by_name.keys():
+        raise ValueError(
+          "the gradients and what is kept of the parameters must be trees of one structure; got "
+          f"{_arguments.shown(structure)} and {_arguments.shown(jax.tree.structure(other))}."
+        ) from None
+      column = [by_name[name] for name in names]
+    columns.append(column)
+  return list(zip(leaves, *columns, strict=True))
+
+
+def _filled(tree: Any, updates: optax.Updates, values: list[Any]) -> Any:
+  """A tree like this one, of values that come in the order of the gradients."""
+  structure = jax.tree.structure(updates, is_leaf=is_missing)
   try:
-    columns = [structure.flatten_up_to(other) for other in others]
+    structure.flatten_up_to(tree)
   except (ValueError, TypeError):
-    other = next(o for o in others if jax.tree.structure(o) != structure)
-    raise ValueError(
-      "the gradients and what is kept of the parameters must be trees of one structure; got "
-      f"{_arguments.shown(structure)} and {_arguments.shown(jax.tree.structure(other))}."
-    ) from None
-  return structure, list(zip(leaves, *columns, strict=True))
+    by_name = dict(zip(_by_name(updates), values, strict=True))
+    return jax.tree_util.tree_map_with_path(
+      lambda path, _: by_name[_paths.names_of(path)], tree, is_leaf=is_missing
+    )
+  return structure.unflatten(values)
 
 
 def check_shapes(updates: optax.Updates, state: Any, *, size: int | None = None) -> None:
@@ -124,14 +153,12 @@ def check_shapes(updates: optax.Updates, state: Any, *, size: int | None = None)
     state: a tree like them, whose shapes have `size` before them where that is given.
     size: of a window.
   """
-  structure, rows = _rows(updates, (state,))
-  for place, (g, s) in enumerate(rows):
+  for names, (g, s) in zip(_by_name(updates), _rows(updates, (state,)), strict=True):
     if is_missing(g) or s is None:
       continue
     window = () if size is None else (size,)
     if (found := jnp.shape(s)) != (*window, *jnp.shape(g)):
-      paths, _ = jax.tree_util.tree_flatten_with_path(structure.unflatten(range(len(rows))))
-      where = _paths.shown(paths[place][0])
+      where = _paths.shown(names)
       if window and found[1:] == jnp.shape(g):
         raise ValueError(
           f"the state holds a window of {found[0]} gradients (at {where}), the filter has one of "
@@ -163,15 +190,21 @@ def check_state(state: Any, kind: type) -> None:
 
 def advance(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> Any:
   """`rule(g, *s)` for each gradient, in the dtype of the first state, which stays without one."""
-  structure, rows = _rows(updates, states)
-  return structure.unflatten(
-    [s[0] if is_missing(g) else rule(g, *s).astype(s[0].dtype) for g, *s in rows]
-  )
+  values = [
+    s[0] if is_missing(g) else rule(g, *s).astype(s[0].dtype) for g, *s in _rows(updates, states)
+  ]
+  return _filled(states[0], updates, values)
 
 
 def emit(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> optax.Updates:
   """`rule(g, *s)` for each gradient, in the dtype of that gradient; a missing one stays so."""
-  structure, rows = _rows(updates, states)
-  return structure.unflatten(
-    [g if is_missing(g) else rule(g, *s).astype(jnp.result_type(g)) for g, *s in rows]
-  )
+  values = [
+    g if is_missing(g) else rule(g, *s).astype(jnp.result_type(g))
+    for g, *s in _rows(updates, states)
+  ]
+  return _filled(updates, updates, values)
+
+
+def beside(rule: Callable[..., Any], updates: optax.Updates, *others: Any) -> Any:
+  """`rule(g, *other)` for each gradient, missing ones too, in the gradients' structure."""
+  return _filled(updates, updates, [rule(*row) for row in _rows(updates, others)])

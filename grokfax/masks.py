@@ -5,6 +5,7 @@ These are functions that say the same thing in every framework: by the names on 
 or by its number of axes.
 """
 
+import functools
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from grokfax import _arguments, _paths
 
 Mask: TypeAlias = Any | Callable[[optax.Params], Any] | None
 
+_BOOLS = (bool, np.bool_)
 _log = logging.getLogger(__name__)
 # Flax and PyTorch: bias, in_proj_bias, bias_hh; Equinox: bias_n; Haiku: b, offset; Keras: beta.
 _BIAS = re.compile(r"(.*_)?bias(_.*|\d*)|b\d*|offset|beta")
@@ -56,17 +58,20 @@ def not_bias(params: optax.Params) -> Any:
       "it for weights: if this is within optax.flatten, put the penalty outside of it."
     )
 
-  def is_bias(path):
+  def is_bias(names, path):
+    if not path:
+      return False
+    named = [name for name in names if not name.isdigit()]  # the last may be an index
+    if named and _BIAS.fullmatch(named[-1]):
+      return True
     *way, last = path
     if not isinstance(last, jax.tree_util.SequenceKey):
-      return bool(_BIAS.fullmatch(_paths.names_of(path)[-1]))
-    if any(_BIAS.fullmatch(name) for name in _paths.names_of(path)[-2:-1]):
-      return True
+      return False
     weights = shapes.get((*way, jax.tree_util.SequenceKey(0)), ())
     pair = last.idx == 1 and (*way, jax.tree_util.SequenceKey(2)) not in shapes
     return pair and len(weights) >= 2 and weights[-1] == np.prod(shapes[path])
 
-  return jax.tree_util.tree_map_with_path(lambda path, _: not (path and is_bias(path)), params)
+  return _paths.map_with_names(lambda names, path, _: not is_bias(names, path), params)
 
 
 def by_path(
@@ -110,13 +115,12 @@ def by_path(
       f"got {_arguments.shown(pattern)}."
     )
 
-  def matches(path):
-    own = _paths.names_of(path)
-    return bool(regex.search("/".join(own))) if regex else bool(own) and own[-1] in names
+  def chosen(own, path, leaf):
+    del path, leaf
+    found = bool(regex.search("/".join(own))) if regex else bool(own) and own[-1] in names
+    return found == matching
 
-  return lambda params: jax.tree_util.tree_map_with_path(
-    lambda path, _: matches(path) == matching, params
-  )
+  return functools.partial(_paths.map_with_names, chosen)
 
 
 def ndim_at_least(n: int) -> Callable[[optax.Params], Any]:
@@ -156,21 +160,19 @@ def spread(mask: Mask, params: optax.Params) -> Any:
   if mask is None:
     return jax.tree.map(lambda _: True, params)
   tree = mask(params) if _is_function(mask) else mask
-  given = dict(_paths.flatten(tree))
+  given = _paths.flatten(tree)
 
   def leaf(path, _):
     names = _paths.names_of(path)
     prefixes = (names[:n] for n in range(len(names), -1, -1))
     found = next((given[p] for p in prefixes if p in given), None)
-    if not isinstance(found, (bool, np.bool_)) and not (
-      isinstance(found, (jax.Array, np.ndarray)) and found.dtype == bool and found.ndim == 0
-    ):
-      raise ValueError(
-        f"the mask says {_arguments.shown(found)} of the parameter {_paths.shown(path)}, and must "
-        f"say True or False; it is {_arguments.shown(jax.tree.structure(tree))}, the parameters "
-        f"are {_arguments.shown(jax.tree.structure(params))}."
-      )
-    return bool(found)
+    if isinstance(found, _BOOLS):
+      return bool(found)
+    own, theirs = (_arguments.shown(jax.tree.structure(each)) for each in (tree, params))
+    raise ValueError(
+      f"a mask must say True or False of each parameter; of {_paths.shown(names)} it says "
+      f"{_arguments.shown(found)}. The mask is {own}, the parameters are {theirs}."
+    )
 
   return jax.tree_util.tree_map_with_path(leaf, params)
 
@@ -181,6 +183,6 @@ def as_function(mask: Mask) -> Callable[[optax.Params], Any] | None:
 
 
 def _is_function(mask: Mask) -> bool:
-  """A module of bools is a tree, though it can be called: Optax asks the leaves."""
+  """A module of bools is a tree, though it can be called."""
   leaves = jax.tree.leaves(mask)
-  return callable(mask) and all(map(callable, leaves)) and bool(leaves)
+  return callable(mask) and not (leaves and all(isinstance(leaf, _BOOLS) for leaf in leaves))

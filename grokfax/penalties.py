@@ -89,7 +89,11 @@ def frobenius_penalty(
   _arguments.check_mask(mask)
 
   def init_fn(params):
-    del params
+    def check(path, w, penalised):
+      if penalised:
+        _trees.check_array(path, w)
+
+    jax.tree_util.tree_map_with_path(check, params, masks.spread(mask, params))
     return FrobeniusPenaltyState(jnp.zeros([], jnp.int32))
 
   def update_fn(updates, state, params=None, *, steps_open=None, **extra_args):

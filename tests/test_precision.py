@@ -81,7 +81,7 @@ def test_in_bfloat16_the_average_stalls():
 
 @pytest.mark.parametrize("name", LOW_PASS)
 def test_accumulator_dtype_is_what_was_asked_for(name):
-  """A window keeps the parameters' dtype, here bfloat16 in float32; all else is the accumulator's."""
+  """A window keeps the parameters' dtype, bfloat16 in float32; all else is the accumulator's."""
   params = {
     "narrow": jnp.zeros(3, jnp.bfloat16),
     "wide": jnp.zeros(3),

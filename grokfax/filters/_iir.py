@@ -128,6 +128,7 @@ def grokfast_iir(
   settled = (b[1:] - a[1:] * (b.sum() / a.sum()))[::-1].cumsum()[::-1]
 
   def init_fn(params):
+    delays = tuple(_trees.accumulators_like(params, accumulator_dtype) for _ in range(order))
     if isinstance(a, np.ndarray):
       leaves = jax.tree.leaves(params)
       for dtype in {_trees.accumulator_dtype_of(leaf, accumulator_dtype) for leaf in leaves}:
@@ -135,7 +136,7 @@ def grokfast_iir(
         _check_stable(a, jnp.finfo(dtype).dtype, advice)
     return GrokfastIirState(
       filter_step=jnp.zeros([], jnp.int32),
-      delays=tuple(_trees.accumulators_like(params, accumulator_dtype) for _ in range(order)),
+      delays=delays,
     )
 
   def update_fn(updates, state, params=None, **extra_args):

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import PartitionSpec
 
 from grokfax import _trees
 
@@ -33,7 +34,28 @@ def zeros(params: optax.Params, size: int) -> Any:
     # Broadcast rather than made anew, so that it is sharded as the parameter is.
     return jnp.broadcast_to(jnp.zeros_like(p, dtype=_dtype_for(p)), (size, *jnp.shape(p)))
 
-  return _trees.zeros_like(params, leaf)
+  return jax.tree.map(_with_axis, _trees.zeros_like(params, leaf), is_leaf=_is_box)
+
+
+def _is_box(node: Any) -> bool:
+  """Whether it holds an array and says how that is sharded: Flax's boxes, and NNX's variables."""
+  return hasattr(node, "replace_boxed") or hasattr(node, "get_metadata")
+
+
+def _with_axis(node: Any) -> Any:
+  """A box whose sharding has an axis more, the first, which no device shares."""
+  if hasattr(node, "replace_boxed"):
+    return node.add_axis(0, {"partition_name": None})
+  if hasattr(node, "get_metadata"):
+    metadata = node.get_metadata()
+    kinds = ("out_sharding", "sharding_names", "optimizer_sharding")
+    specs = {kind: metadata[kind] for kind in kinds if metadata.get(kind)}
+    longer = {
+      kind: type(spec)(None, *spec) if isinstance(spec, PartitionSpec) else (None, *spec)
+      for kind, spec in specs.items()
+    }
+    return node.copy(**longer) if longer else node
+  return node
 
 
 def after(slot: jax.typing.ArrayLike, size: int) -> jax.Array:
@@ -52,7 +74,7 @@ def as_kept(updates: optax.Updates, window: Any) -> Any:
     # Else XLA would leave the rounding out where the value is widened again.
     return jax.lax.optimization_barrier(jnp.asarray(g, ring.dtype))
 
-  return jax.tree.map(leaf, updates, window, is_leaf=_trees.is_missing)
+  return _trees.beside(leaf, updates, window)
 
 
 def write(kept: Any, window: Any, slot: jax.typing.ArrayLike) -> Any:
@@ -61,9 +83,11 @@ def write(kept: Any, window: Any, slot: jax.typing.ArrayLike) -> Any:
   Write first, then read from what comes back: this order lets XLA write in place.
   The other one copies the whole ring at every step.
   """
-  return jax.tree.map(
-    lambda g, ring: jax.lax.dynamic_update_index_in_dim(ring, g, slot, axis=0), kept, window
-  )
+
+  def leaf(g, ring):
+    return jax.lax.dynamic_update_index_in_dim(ring, g, slot, axis=0)
+
+  return _trees.advance(leaf, kept, window)
 
 
 def read(ring: jax.Array, slot: jax.typing.ArrayLike, dtype: jax.typing.DTypeLike) -> jax.Array:
