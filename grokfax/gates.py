@@ -41,6 +41,25 @@ def _as_strength(answer: Any) -> jax.Array:
   return s
 
 
+def _varies_over(array: Any) -> frozenset[str]:
+  """In a `shard_map` that keeps account of it: the axes of devices over which a value differs."""
+  kind = jax.typeof(array)
+  manual = getattr(kind, "manual_axis_type", None)  # before jax 0.9: vma
+  return manual.varying if manual else getattr(kind, "vma", frozenset())
+
+
+def _check_same_everywhere(s: jax.Array, updates: optax.Updates) -> None:
+  """Raises a `ValueError` where an answer differs by device, and the gradient does not."""
+  leaves = jax.tree.leaves(updates)
+  axes = _varies_over(s) - frozenset().union(*map(_varies_over, leaves))
+  if leaves and axes:
+    (name, *_) = sorted(axes)
+    raise ValueError(
+      f"a condition's answer differs by device, over the axis {name!r}, and the gradient does not: "
+      f"average the metric as well, jax.lax.pmean(metric, {name!r})."
+    )
+
+
 def gate(
   inner: optax.GradientTransformation, when: Condition
 ) -> optax.GradientTransformationExtraArgs:
@@ -77,7 +96,8 @@ def gate(
 
   Raises:
     ValueError: if ``inner`` is no transformation or ``when`` no condition; in
-      ``update``, if a metric is missing or the answer is no scalar.
+      ``update``, if a metric is missing, the answer is no scalar, or differs by
+      device where the gradient does not.
 
   Examples:
     Grokfast from the step on at which the batch is memorised:
@@ -117,6 +137,7 @@ def gate(
   def update_fn(updates, state, params=None, **extra_args):
     answer, condition_state = ask(when.test, state.condition_state, state.gate_step, **extra_args)
     s = _as_strength(answer)
+    _check_same_everywhere(s, updates)
     steps_open = state.steps_open  # 0 while closed, so at the first step that is open too
     inside = {**extra_args, "steps_open": steps_open}
     acted, inner_state = inner.update(updates, state.inner_state, params, **inside)

@@ -174,3 +174,55 @@ def test_in_a_ramped_gate_a_schedule_counts_from_the_opening():
   tx = grokfax.gate(penalty, grokfax.ramped(grokfax.from_step(2), 4))
   updates, _ = run(tx, [jnp.zeros(1)] * 6, jnp.ones(1))
   np.testing.assert_allclose(np.stack(updates)[:, 0], [0, 0, 0.25, 1.0, 2.25, 4.0])
+
+
+def test_extra_arguments_reach_what_is_inside_under_their_own_names():
+  """Though a condition's own arguments be called so too."""
+  seen = {}
+
+  def spy(updates, state, params=None, **extra):
+    seen.update(extra)
+    return updates, state
+
+  inner = optax.GradientTransformationExtraArgs(lambda params: (), spy)
+
+  def own(step, *, a, **_):
+    return step < a
+
+  conditions = [
+    grokfax.from_step(0),
+    grokfax.latched(grokfax.metric_at_least("a", 0.5)),
+    grokfax.until(grokfax.ramped(grokfax.metric_below("a", 0.5), 3)),
+    own,
+    grokfax.latched(own),
+    in_a_row("a", 0.5, 1),
+    grokfax.ramped(in_a_row("a", 0.5, 1), 2),
+  ]
+  for when in conditions:
+    seen.clear()
+    tx = grokfax.gate(inner, when)
+    tx.update(jnp.ones(2), tx.init(jnp.ones(2)), step=7, count=8, inner=9, when=10, a=0.9)
+    assert {name: seen[name] for name in ("step", "count", "inner", "when", "a")} == {
+      "step": 7, "count": 8, "inner": 9, "when": 10, "a": 0.9
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [7, 100, 200, 400, 512, 1_000, 4_096, 60_000])
+def test_a_mean_in_float32_reaches_its_threshold(batch):
+  """`jnp.mean` of 99 right of 100 is .98999995; one right fewer is below all the same."""
+  for right in {batch - 1, int(0.99 * batch), batch // 3}:
+    threshold = right / batch
+    when, below = (f("a", threshold) for f in (grokfax.metric_at_least, grokfax.metric_below))
+    for count, reaches in ((right, True), (right - 1, False), (right + 1, True)):
+      hits = jnp.arange(batch) < count
+      means = [jnp.mean(hits), jnp.sum(hits) / batch, jnp.float32(count / batch), count / batch]
+      for mean in [*means, jnp.mean(hits.astype(jnp.float32)[::-1])]:
+        for traced in (threshold, jnp.float32(threshold)):
+          assert bool(grokfax.metric_at_least("a", traced)(0, a=mean)) == reaches
+        assert bool(when(0, a=mean)) == reaches
+        assert bool(below(0, a=mean)) != reaches
+
+
+def test_of_nan_neither_holds():
+  for make in (grokfax.metric_at_least, grokfax.metric_below):
+    assert not make("a", 0.5)(0, a=jnp.nan)

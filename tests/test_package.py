@@ -124,20 +124,29 @@ def test_the_guide_s_code_runs_from_the_top_to_the_end():
 def assert_parallel_is_plain(parallel_step, optimizer, params):
   """On devices with different examples, against all of them on one."""
   assert jax.device_count() == 8
-  x, y = jax.random.normal(jax.random.key(0), (64, 3)), jnp.arange(64.0)[:, None]
+  x = jax.random.normal(jax.random.key(0), (64, 3))
+  y = jnp.where(jnp.arange(64) < 48, 1.0, -1.0)[:, None]  # so that accuracy differs by device
   state = optimizer.init(params)
-  ours, our_state = parallel_step(params, state, x, y)
 
   def objective(params):
-    return jnp.mean((x @ params["kernel"] + params["bias"][None] - y) ** 2)
+    prediction = x @ params["kernel"] + params["bias"][None]
+    return jnp.mean((prediction - y) ** 2), jnp.mean((prediction > 0) == (y > 0))
 
-  grads = jax.grad(objective)(params)
-  updates, plain_state = optimizer.update(grads, state, params)
+  right = (x @ params["kernel"] > 0) == (y > 0)
+  by_device = right.reshape(8, 8).mean(axis=1)
+  assert by_device.min() < 0.6 < by_device.max()
+  ours, our_state = parallel_step(params, state, x, y)
+  (_, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params)
+  updates, plain_state = optimizer.update(grads, state, params, train_accuracy=accuracy)
   plain = optax.apply_updates(params, updates)
   for one, other in zip(
     jax.tree.leaves((ours, our_state)), jax.tree.leaves((plain, plain_state)), strict=True
   ):
     np.testing.assert_allclose(one, other, rtol=1e-5)
+  for leaf in jax.tree.leaves(ours):
+    shards = [np.asarray(shard.data) for shard in leaf.addressable_shards]
+    assert len(shards) == 8
+    assert all(np.array_equal(shard, shards[0]) for shard in shards)
 
 
 OTHERS = (ROOT / "docs" / "others.md").read_text()

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import nnx
 
 import grokfax
 from tests.helpers import run
@@ -52,25 +51,6 @@ def test_before_adam_it_is_coupled_weight_decay():
   theirs = optax.chain(optax.add_decayed_weights(0.02), optax.adam(0.1))
   a, b = run(ours, g, PARAMS)[0], run(theirs, g, PARAMS)[0]
   jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-6), a, b)
-
-
-def test_not_bias():
-  expected = {
-    "dense": {"kernel": True, "bias": False},
-    "norm": {"scale": True, "in_proj_bias": False},
-  }
-  assert grokfax.not_bias(PARAMS) == expected
-  assert grokfax.not_bias({"unbiased": {"w": 1.0}, "list": [1.0, 2.0]}) == {
-    "unbiased": {"w": True},
-    "list": [True, True],
-  }
-  assert grokfax.not_bias(jnp.ones(2)) is True
-
-
-def test_not_bias_on_a_model():
-  state = nnx.state(nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
-  mask = nnx.to_pure_dict(grokfax.not_bias(state))
-  assert mask == {"kernel": True, "bias": False}
 
 
 @pytest.mark.parametrize(
@@ -166,3 +146,19 @@ def test_the_documented_order_is_that_of_the_named_chain():
   a, _ = run(ours, g, params, train_accuracy=jnp.ones(3))
   b, _ = run(chain, g, params)
   np.testing.assert_allclose(np.stack(a), np.stack(b), rtol=1e-5)
+
+
+def test_a_penalty_on_what_is_no_array():
+  """What is penalised must be an array, and an error names it; the rest may be anything."""
+  params = {"w": jnp.ones(2), "key": jax.random.key(0), "act": jnp.tanh}
+  with pytest.raises(ValueError, match=r"^the parameter (act|key) must be an array of numbers"):
+    grokfax.frobenius_penalty().init(params)
+  tx = grokfax.frobenius_penalty(0.5, mask=grokfax.by_path(["w"]))
+  grads = {"w": jnp.zeros(2), "key": None, "act": None}
+  updates, _ = tx.update(grads, tx.init(params), params)
+  np.testing.assert_array_equal(updates["w"], [1.0, 1.0])
+
+
+def test_without_parameters_it_says_what_does_without():
+  with pytest.raises(ValueError, match=r"needs the parameters.*filters alone"):
+    grokfax.frobenius_penalty().update(jnp.ones(2), grokfax.frobenius_penalty().init(jnp.ones(2)))

@@ -18,3 +18,12 @@ def section(title: str) -> dict[str, Any]:
   for block in blocks:
     exec(compile(block, "guide.md", "exec"), names)
   return names
+
+
+def table(title: str) -> list[list[str]]:
+  """The rows of the table in a section, cell by cell."""
+  (text,) = re.findall(
+    rf"^### {re.escape(title)}\n(.*?)(?=^##|\Z)", GUIDE, re.MULTILINE | re.DOTALL
+  )
+  rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+  return [[cell.strip() for cell in row] for row in rows[2:]]

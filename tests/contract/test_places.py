@@ -8,7 +8,17 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from tests.contract.tools import STEPS, assert_close, at, metrics_of, of_each_kind
+import grokfax
+from tests.contract.tools import (
+  STEPS,
+  assert_close,
+  at,
+  make_gradients,
+  make_params,
+  metrics_of,
+  of_each_kind,
+  stacked,
+)
 from tests.helpers import avals, run
 
 SHAPES = {"kernel": (8, 3), "bias": (16,), "scale": ()}
@@ -83,3 +93,81 @@ def test_state_survives_a_checkpoint(case, tmp_path):
   for i in range(half, STEPS):
     updates, state = update(gradients[i], state, params, **at(metrics, i))
     assert_close(updates, expected[i], rtol=0, atol=0)
+
+
+@of_each_kind
+def test_in_a_scan_in_a_shard_map(case):
+  """Which keeps account of what differs by device: the state's type is the same at each step."""
+  params, metrics = make_params(), metrics_of(case)
+  gradients = stacked(make_gradients())
+  tx = case.make()
+
+  def train(params, gradients, metrics):
+    def step(state, g_and_metrics):
+      g, metrics = g_and_metrics
+      u, state = tx.update(g, state, params, **metrics)
+      return state, u
+
+    return jax.lax.scan(step, tx.init(params), (gradients, metrics))[1]
+
+  mesh = jax.make_mesh((8,), ("devices",), axis_types=(AxisType.Auto,))
+  together = jax.shard_map(train, mesh=mesh, in_specs=P(), out_specs=P())
+  assert_close(
+    jax.jit(together)(params, gradients, metrics), train(params, gradients, metrics), atol=1e-5
+  )
+
+
+def test_a_metric_that_differs_by_device_is_named():
+  tx = grokfax.gate(grokfax.grokfast_ema(), grokfax.metric_at_least("accuracy", 0.5))
+  params, mesh = jnp.ones(3), jax.make_mesh((8,), ("devices",), axis_types=(AxisType.Auto,))
+
+  def step(params, accuracy):
+    return tx.update(params, tx.init(params), params, accuracy=accuracy[0])[0]
+
+  def averaged(params, accuracy):
+    return step(params, jax.lax.pmean(accuracy, "devices"))
+
+  def mapped(step):
+    return jax.shard_map(step, mesh=mesh, in_specs=(P(), P("devices")), out_specs=P())
+
+  with pytest.raises(ValueError, match=r"differs by device, over the axis 'devices'.*pmean"):
+    mapped(step)(params, jnp.arange(8.0) / 8)
+  np.testing.assert_array_equal(mapped(averaged)(params, jnp.arange(8.0) / 7), 3.0)
+
+
+@pytest.mark.parametrize("kinds", [("bfloat16", "float32"), ("float32", "bfloat16")])
+@pytest.mark.parametrize("name", ["ma", "fir", "ema"])
+def test_a_state_restored_into_another_dtype(name, kinds, tmp_path):
+  """As Optax's own states are: the numbers stay what they were."""
+  tx = {
+    "ma": grokfax.grokfast_ma(3, 1.0),
+    "fir": grokfax.grokfast_fir([1 / 3] * 3),
+    "ema": grokfax.grokfast_ema(0.9, 1.0),
+  }[name]
+  before, after = (jnp.zeros(4, kind) for kind in kinds)
+  state = tx.init(before)
+  for _ in range(4):
+    _, state = tx.update(jnp.ones_like(before), state, before)
+  with orbax.checkpoint.StandardCheckpointer() as checkpointer:
+    checkpointer.save(tmp_path / "state", state)
+    checkpointer.wait_until_finished()
+    restored = checkpointer.restore(tmp_path / "state", jax.eval_shape(tx.init, after))
+  assert avals(restored) == avals(tx.init(after))
+  for _ in range(7):
+    update, restored = tx.update(jnp.ones_like(after), restored, after)
+    np.testing.assert_allclose(update.astype(jnp.float32), 2.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("ring", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("tx", [grokfax.grokfast_ma(3, 1.0), grokfax.grokfast_fir([1 / 3] * 3)])
+def test_a_ring_that_was_cast(tx, ring):
+  """By hand, or by a machine whose rings have the parameters' own dtype: it works on."""
+  state = tx.init(jnp.zeros(4, jnp.bfloat16))
+  for _ in range(4):
+    _, state = tx.update(jnp.ones(4, jnp.bfloat16), state)
+  assert float(jnp.linalg.norm(state.window)) == pytest.approx(np.sqrt(12.0))  # numbers, no bits
+  state = state._replace(window=state.window.astype(ring))
+  for _ in range(4):
+    update, state = tx.update(jnp.ones(4, jnp.bfloat16), state)
+    np.testing.assert_array_equal(update.astype(jnp.float32), 2.0)
+    assert state.window.dtype == jnp.dtype(ring)
