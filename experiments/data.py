@@ -6,15 +6,15 @@ python -m experiments.data prepare mnist --from FOLDER    # from the original fi
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import get_args
 
-from experiments import terminal
-from experiments.tasks.datasets import store
+from experiments import start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """The command line; returns the exit code."""
+  from experiments import terminal
+  from experiments.tasks.datasets import store
 
   def run():
     parser = terminal.Parser("python -m experiments.data", "Read, check and keep a dataset.")
@@ -23,13 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
       "--from",
       dest="source",
-      type=Path,
+      type=terminal.a_path,
       metavar="FOLDER",
       help="a folder with the original files (default: through TensorFlow Datasets)",
     )
     parser.add_argument(
       "--folder",
-      type=Path,
+      type=terminal.a_path,
       metavar="FOLDER",
       help=f"where the prepared file goes (default: ${store.VARIABLE}, or ~/.cache/grokfax)",
     )
@@ -44,4 +44,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  sys.exit(start.main(main))

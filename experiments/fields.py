@@ -51,6 +51,7 @@ FINITE = Range("a finite number", lambda v: math.isfinite(v))
 POSITIVE = Range("above 0 and finite", lambda v: 0 < v < math.inf)
 NOT_NEGATIVE = Range("finite and at least 0", lambda v: 0 <= v < math.inf)
 FRACTION = Range("in [0, 1)", lambda v: 0 <= v < 1)
+SHARE = Range("between 0 and 1, or one of them", lambda v: 0 <= v <= 1)
 INSIDE = Range("between 0 and 1", lambda v: 0 < v < 1)
 
 
@@ -135,8 +136,16 @@ def _converted(type_: type, value: Any) -> Any:
   if type_ is float:
     return float(value) if isinstance(value, numbers.Real) else None
   if type_ is Path:
-    return Path(value) if isinstance(value, str | Path) else None
+    return as_path(value) if isinstance(value, str | Path) else None
   return value if isinstance(value, type_) else None
+
+
+def as_path(value: str | Path) -> Path | None:
+  """A path as a shell would take it, ~ the home folder; None for an empty one, or no one's home."""
+  try:
+    return Path(value).expanduser() if str(value) else None
+  except RuntimeError:
+    return None
 
 
 def fields_of(dataclass: type) -> dict[str, Field]:

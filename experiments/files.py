@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,11 @@ def write_json(path: Path, value: Any) -> None:
     part.write_text(json.dumps(value, indent=2) + "\n")
 
 
+# What reading a file of ours may raise: it is not there to be read, no UTF-8, no JSON, or nested
+# too deep.
+DAMAGES = (OSError, ValueError, RecursionError)
+
+
 def read_json(file: Path) -> dict[str, Any]:
   """What a JSON file holds; nothing if there is no such file.
 
@@ -49,6 +55,14 @@ def read_json(file: Path) -> dict[str, Any]:
       return value
   except FileNotFoundError:
     return {}
-  except ValueError:
+  except DAMAGES:
     pass
   raise UsageError(f"{file} is damaged: it holds no JSON object.")
+
+
+def digest(file: Path, size: int | None = None) -> Any:
+  """The running SHA-256 of a file, or of its first bytes; of none if it cannot be read."""
+  content = b""
+  with contextlib.suppress(OSError):
+    content = file.read_bytes()[:size]
+  return hashlib.sha256(content)

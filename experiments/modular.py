@@ -5,7 +5,15 @@ python -m experiments.modular --help
 
 import sys
 
-from experiments import commands
+from experiments import start
+
+
+def main() -> int:
+  """The command line; returns the exit code."""
+  from experiments import commands
+
+  return commands.run_main("modular")
+
 
 if __name__ == "__main__":
-  sys.exit(commands.run_main("modular"))
+  sys.exit(start.main(main))

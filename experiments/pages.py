@@ -7,12 +7,14 @@ python -m experiments.pages --check     # names what would; exit code 1 if there
 import sys
 from collections.abc import Sequence
 
-from experiments import terminal
-from experiments.reports.pages import markers
+from experiments import start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """The command line; returns the exit code."""
+  from experiments import terminal
+  from experiments.reports.pages import markers
+
   would_change = []
 
   def run():
@@ -28,4 +30,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  sys.exit(start.main(main))

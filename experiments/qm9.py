@@ -5,7 +5,15 @@ python -m experiments.qm9 --help
 
 import sys
 
-from experiments import commands
+from experiments import start
+
+
+def main() -> int:
+  """The command line; returns the exit code."""
+  from experiments import commands
+
+  return commands.run_main("qm9")
+
 
 if __name__ == "__main__":
-  sys.exit(commands.run_main("qm9"))
+  sys.exit(start.main(main))

@@ -6,22 +6,24 @@ python -m experiments.report experiments/results/modular
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from experiments import terminal
-from experiments.reports import write
+from experiments import start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """The command line; returns the exit code."""
+  from experiments import terminal
+  from experiments.reports import write
 
   def run():
     prog = "python -m experiments.report"
     parser = terminal.Parser(prog, (write.__doc__ or "").strip())
-    parser.add_argument("folder", type=Path, help="whose folders are the runs, or a sweep's")
+    parser.add_argument(
+      "folder", type=terminal.a_path, help="whose folders are the runs, or a sweep's"
+    )
     parser.add_argument(
       "--reference",
-      type=lambda word: None if word == "None" else Path(word),
+      type=lambda word: None if word == "None" else terminal.a_path(word),
       default=write.REFERENCE,
       metavar="FILE",
       help="recorded curves of the official code, beside ours where the settings are the same; "
@@ -40,4 +42,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  sys.exit(start.main(main))

@@ -5,7 +5,15 @@ python -m experiments.sweep modular --method grokfast_ema --seeds 20 --lamb 1 2 
 
 import sys
 
-from experiments import commands
+from experiments import start
+
+
+def main() -> int:
+  """The command line; returns the exit code."""
+  from experiments import commands
+
+  return commands.sweep_main()
+
 
 if __name__ == "__main__":
-  sys.exit(commands.sweep_main())
+  sys.exit(start.main(main))

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from experiments.fields import Field, UsageError, flag
+from experiments.fields import Field, UsageError, as_path, flag
 from experiments.runs.outcomes import RunningMember
 
 CACHE_BYTES = 2**30  # of compiled programs
@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
       return
     self.add_argument(
       flag(field.name),
-      type=_truth if field.type is bool else field.type,
+      type={bool: _truth, Path: a_path}.get(field.type, field.type),
       nargs="+" if several else None,
       metavar=_METAVARS[field.type],
       default=argparse.SUPPRESS,
@@ -62,6 +62,13 @@ def _truth(word: str) -> bool:
   if word.lower() not in ("true", "false"):
     raise argparse.ArgumentTypeError(f"expected true or false; got {word!r}")
   return word.lower() == "true"
+
+
+def a_path(word: str) -> Path:
+  """A path on a command line."""
+  if (path := as_path(word)) is None:
+    raise argparse.ArgumentTypeError(f"expected a path; got {word!r}")
+  return path
 
 
 def _hyphened(word: str) -> str:
@@ -92,7 +99,8 @@ def run_main(run: Callable[[], Mapping[str, Any] | None]) -> int:
     run: may give a summary, whose "interrupted" says whether a signal ended it.
 
   Returns:
-    The exit code: 0; 1 for what the machine refused; 2 for bad input; 130 for Ctrl-C.
+    The exit code: 0; 1 for what the machine refused; 2 for bad input, or more memory than there
+    is; 130 for Ctrl-C.
   """
   try:
     return 130 if (run() or {}).get("interrupted") else 0
@@ -102,6 +110,12 @@ def run_main(run: Callable[[], Mapping[str, Any] | None]) -> int:
   except OSError as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
+  except Exception as error:
+    if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+      raise
+    reason = (str(error).splitlines() or ["no more to be had"])[0]
+    print(f"error: out of memory: {reason}", file=sys.stderr)
+    return 2
   except KeyboardInterrupt as stop:
     print(*stop.args or ["stopped"], file=sys.stderr)
     return 130

@@ -6,7 +6,7 @@ from typing import Any
 import optax
 
 import grokfax
-from experiments.fields import FINITE, NOT_NEGATIVE, setting
+from experiments.fields import NOT_NEGATIVE, SHARE, setting
 from experiments.methods.grokfast import Ema, ema
 from experiments.methods.method import Method, Optimizer
 
@@ -17,7 +17,7 @@ class Compression:
 
   coefficient: float = setting(0.01, "number", "of the sum of the squared weights", NOT_NEGATIVE)
   threshold: float = setting(
-    0.99, "number", "the batch's training accuracy from which the penalty acts", FINITE
+    0.99, "number", "the batch's training accuracy from which the penalty acts", SHARE
   )
 
 

@@ -94,15 +94,23 @@ def read_runs(folder: Path) -> list[Run]:
       twice.
   """
   files = [folder / folders.SETTINGS, *folder.glob(f"*/{folders.SETTINGS}")]
-  found = [file.parent for file in files if file.exists() and (file.parent / folders.LOG).exists()]
+  held = [file.parent for file in files if file.exists()]
+  found = [each for each in held if (each / folders.LOG).exists()]
   if not found:
-    raise UsageError(f"{folder} has no runs: name a folder whose folders hold settings.json.")
+    without = f"; without a {folders.LOG}: {', '.join(map(str, held))}" if held else ""
+    raise UsageError(
+      f"{folder} has no runs: name a folder that holds runs, each with {folders.SETTINGS} and "
+      f"{folders.LOG}{without}."
+    )
   runs = sorted(itertools.chain(*map(_read, found)), key=lambda run: (run.setting, run.seed))
   if not runs:
     raise UsageError(f"{folder} has no runs yet: none of its members has logged anything.")
   for run, following in itertools.pairwise(runs):
     if (run.setting, run.seed) == (following.setting, following.seed):
-      raise UsageError(f"{folder} has seed {run.seed} of {run.setting} twice.")
+      raise UsageError(
+        f"{folder} has seed {run.seed} of {run.setting} twice: in {run.folder} and "
+        f"{following.folder}."
+      )
   names = sorted({run.task.name for run in runs})
   if len(names) > 1:
     raise UsageError(f"{folder} has runs of {' and '.join(names)}: give each a folder of its own.")
@@ -173,11 +181,21 @@ def _log(file: Path, columns: Sequence[str]) -> list[Record]:
   try:
     lines = len(file.read_text().splitlines())
     records = read_log(file)
-  except ValueError:
+  except (OSError, ValueError):
     raise UsageError(f"{file} is damaged: it is not text.") from None
-  whole = list(itertools.takewhile(lambda record: _is_record(record, columns), records))
+  last: dict[Any, int] = {}  # step of each member
+
+  def follows(record):
+    if not _is_record(record, columns) or record["step"] <= last.get(record.get("member"), 0):
+      return False
+    last[record.get("member")] = record["step"]
+    return True
+
+  whole = list(itertools.takewhile(follows, records))
   if len(whole) < len(records) or lines > len(records) + 1:
-    raise UsageError(f"{file} is damaged: line {len(whole) + 1} is not an evaluation.")
+    raise UsageError(
+      f"{file} is damaged: line {len(whole) + 1} is not an evaluation after the one before."
+    )
   return records
 
 
@@ -185,6 +203,7 @@ def _is_record(record: Any, columns: Sequence[str]) -> bool:
   return (
     isinstance(record, dict)
     and isinstance(record.get("step"), int)
+    and isinstance(record.get("member", 0), int)
     and all(isinstance(record.get(name, ""), float | int | None) for name in columns)
   )
 

@@ -53,10 +53,14 @@ def save(folder: Path, arrays: Sequence[np.ndarray], position: Mapping[str, Any]
       old.unlink()
 
 
-def saved(folder: Path) -> Iterator[tuple[Path, dict[str, Any], list[np.ndarray]]]:
+def saved(
+  folder: Path, skipped: list[str] | None = None
+) -> Iterator[tuple[Path, dict[str, Any], list[np.ndarray]]]:
   """File, position and arrays of each checkpoint that can be read, the newest first.
 
-  One that cannot is left out.
+  Args:
+    folder: of the run.
+    skipped: gets a line for each that cannot.
   """
   for file in _files(folder):
     try:
@@ -66,6 +70,8 @@ def saved(folder: Path) -> Iterator[tuple[Path, dict[str, Any], list[np.ndarray]
         # A dtype that NumPy does not know, as bfloat16, comes back as its bytes.
         arrays = [archive[str(i)].view(jnp.dtype(dtype)) for i, dtype in enumerate(dtypes)]
     except Exception:  # torn: zip, zlib and NumPy raise a dozen kinds
+      if skipped is not None:
+        skipped.append(f"{file}: it cannot be read")
       continue
     yield file, position, arrays
 

@@ -6,6 +6,7 @@ too. Nothing of it is ever overwritten, but by the same run when it is resumed.
 """
 
 import contextlib
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import filelock
 
 from experiments.fields import UsageError, flag
-from experiments.files import read_json, write_json
+from experiments.files import DAMAGES, digest, read_json, write_json
 from experiments.runs.environment import environment
 from experiments.training import devices
 
@@ -135,9 +136,36 @@ def saved(folder: Path) -> dict[str, Any]:
     raise UsageError(
       f"--out {folder} holds a run without its settings.json: cannot resume."
     ) from None
-  except (ValueError, TypeError, AttributeError) as error:
+  except (*DAMAGES, TypeError, AttributeError) as error:
     raise UsageError(f"{file} is not the settings of a run: {error}.") from None
   return {"task": task, "common": common, "members": members, "sweep": sweep}
+
+
+def seal(folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
+  """A run's result with the digests of its files, by which `check_sealed` knows them again."""
+  files = [name for name in (SETTINGS, LOG, PARAMETERS) if (folder / name).exists()]
+  digests = {name: digest(folder / name).hexdigest() for name in files}
+  return {**result, "sha256": {**digests, SUMMARY: _of_values(result)}}
+
+
+def check_sealed(folder: Path, result: Mapping[str, Any]) -> None:
+  """Raises a `UsageError` that names the file that is not what a run had at its end.
+
+  Runs of earlier versions have no digests, and pass.
+  """
+  digests = result.get("sha256", {})
+  own = {name: value for name, value in result.items() if name != "sha256"}
+  now = {name: digest(folder / str(name)).hexdigest() for name in digests} if digests else {}
+  for name, was in digests.items():
+    if was != (_of_values(own) if name == SUMMARY else now[name]):
+      raise UsageError(
+        f"{folder / str(name)} is not what the run had at its end: it was changed since. All files "
+        "stay as they are."
+      )
+
+
+def _of_values(values: Mapping[str, Any]) -> str:
+  return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def check_same(folder: Path, form: Mapping[str, Any]) -> None:

@@ -102,6 +102,7 @@ def _ended(out: Path) -> dict[str, Any] | None:
   result = read_json(out / folder.SUMMARY)
   if result.get("interrupted", True):
     return None
+  folder.check_sealed(out, result)
   checkpoints.delete(out)  # where a kill came between the two
   return result
 
@@ -170,7 +171,7 @@ def _end(out: Path, figures: Mapping[str, Any], outcome: Outcome) -> dict[str, A
     "interrupted": outcome.interrupted,
   }
   if devices.is_writer():
-    write_json(out / folder.SUMMARY, result)
+    write_json(out / folder.SUMMARY, folder.seal(out, result))
     if not outcome.interrupted:
       checkpoints.delete(out)
   return result

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.files import could_not_write
+from experiments.files import could_not_write, digest
 from experiments.runs.folder import LOG
 from experiments.training import devices
 
@@ -20,12 +20,17 @@ def read_log(path: Path, size: int | None = None) -> list[Record]:
   records = []
   if size == 0:
     return records
-  for line in path.read_bytes()[:size].decode().splitlines():
+  for line in path.read_bytes()[:size].decode().split("\n"):
     try:
-      records.append(json.loads(line))
-    except json.JSONDecodeError:
+      records.append(json.loads(line, parse_constant=_no_constant))
+    except (ValueError, RecursionError):
       break
   return records
+
+
+def _no_constant(name: str) -> None:
+  """NaN and Infinity are no JSON, and are not written."""
+  raise ValueError(name)
 
 
 def record_of(row: Mapping[str, Any]) -> Record:
@@ -59,6 +64,7 @@ class Log:
       with self._errors():
         self._file = self._path.open("ab")
         self._file.truncate(self._size)
+      self._digest = digest(self._path, self._size)
     return self
 
   def __exit__(self, *_) -> None:
@@ -71,6 +77,7 @@ class Log:
     lines = "".join(json.dumps(record) + "\n" for record in records).encode()
     self._size += len(lines)
     if self._file:
+      self._digest.update(lines)
       with self._errors():
         self._file.write(lines)
         self._file.flush()
@@ -81,6 +88,11 @@ class Log:
       with self._errors():
         os.fsync(self._file.fileno())
     return self._size
+
+  @property
+  def digest(self) -> str:
+    """Of all that was written."""
+    return self._digest.hexdigest() if self._file else ""
 
   @contextlib.contextmanager
   def _errors(self) -> Iterator[None]:

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, Protocol
 import jax
 
 from experiments.fields import UsageError
+from experiments.files import digest
 from experiments.runs import checkpoints
-from experiments.runs.folder import LOG
+from experiments.runs.folder import LOG, SETTINGS
 from experiments.runs.log import Log, read_log, record_of
 from experiments.runs.outcomes import RunningMember, StopRules
 from experiments.runs.plan import Program
@@ -45,6 +46,8 @@ class Position(NamedTuple):
     width: places; None until it has been opened.
     evaluations: of the wave so far; the state is that after them.
     log: bytes.
+    log_digest: of these.
+    settings_digest: of the settings' file.
     seconds: of training so far.
     compile_seconds: likewise.
   """
@@ -54,8 +57,22 @@ class Position(NamedTuple):
   width: int | None = None
   evaluations: int = 0
   log: int = 0
+  log_digest: str = ""
+  settings_digest: str = ""
   seconds: float = 0.0
   compile_seconds: float = 0.0
+
+
+def _position(saved: Any) -> Position | None:
+  """What a checkpoint says; None if it is of another form."""
+  kinds = {
+    name: (int, type(None)) if name == "width" else type(default)
+    for name, default in Position()._asdict().items()
+  }
+  if not isinstance(saved, dict) or saved.keys() != kinds.keys():
+    return None
+  numbers = {n: float(v) if kinds[n] is float and type(v) is int else v for n, v in saved.items()}
+  return Position(**saved) if all(isinstance(numbers[n], kinds[n]) for n in kinds) else None
 
 
 class Outcome(NamedTuple):
@@ -151,23 +168,38 @@ class Loop:
     """The newest checkpoint that fits what is on the disk.
 
     Raises:
-      UsageError: if there is a log, and none does.
+      UsageError: if there is a log, and none does; or if the log up to there, or the settings, are
+        not what they were.
     """
     log = self._folder / LOG
     size = log.stat().st_size if log.exists() else 0
-    for file, saved, arrays in checkpoints.saved(self._folder):
-      try:
-        position = Position(**saved)
-      except TypeError:
-        continue
-      if position.log <= size:
+    skipped: list[str] = []
+    for file, saved, arrays in checkpoints.saved(self._folder, skipped):
+      if (position := _position(saved)) is None:
+        skipped.append(f"{file}: it is of another version")
+      elif position.log > size:
+        skipped.append(f"{file}: the log is shorter than it says")
+      else:
+        self._check_unchanged(position)
+        for line in skipped:
+          print(f"skipping {line}", file=sys.stderr)
         return position, arrays
-      print(f"skipping {file}: the log is shorter than it says", file=sys.stderr)
     if size or checkpoints.exist(self._folder):
       raise UsageError(
         f"cannot resume {self._folder}: no checkpoint in it can be read; its log stays as it is."
       )
     return Position(), []
+
+  def _check_unchanged(self, position: Position) -> None:
+    """Raises a `UsageError` for files that are not what they were at a checkpoint."""
+    digests = {LOG: position.log_digest, SETTINGS: position.settings_digest}
+    sizes = {LOG: position.log, SETTINGS: None}
+    for name, was in digests.items():
+      if digest(self._folder / name, sizes[name]).hexdigest() != was:
+        raise UsageError(
+          f"cannot resume {self._folder}: its {name} was changed since it was written; "
+          "all files stay as they are."
+        )
 
   def _opened(self, position: Position) -> Population:
     begun = time.monotonic()
@@ -264,6 +296,8 @@ class Loop:
     """Saves a checkpoint; without a population, of the beginning of its wave."""
     position = position._replace(
       log=self._log.sync(),
+      log_digest=self._log.digest,
+      settings_digest=digest(self._folder / SETTINGS).hexdigest(),
       seconds=round(self._seconds, 3),
       compile_seconds=round(self._compile_seconds, 3),
     )

@@ -134,7 +134,8 @@ def plan_of(members: Sequence[Settings], place: Place) -> Plan:
   """The programs of a sweep's members.
 
   Raises:
-    UsageError: if the data is not there, or evaluations are too far apart.
+    UsageError: if the data is not there, evaluations are too far apart, or a member needs more
+      memory than there is.
   """
   programs, origin = [], {}
   for group in sweep.grouped(members, sweep.program_of).values():
@@ -151,6 +152,7 @@ def plan_of(members: Sequence[Settings], place: Place) -> Plan:
     shared = first.split if task.same_split else None
     start = traced_init(train, first)
     size = devices.bytes_of((start.out_info, () if task.same_split else first.split))
+    _check_memory(size * place.data_devices // jax.device_count(), "a member keeps")
     widest = _widest(len(group), size, place)
     make = functools.partial(
       Population,
@@ -183,6 +185,15 @@ def _widest(count: int, size: int, place: Place) -> int:
   return devices.agreed(max(1, min(count, int(share / size))))
 
 
+def _check_memory(needed: int, what: str) -> None:
+  """Raises a `UsageError` for more bytes than a device has."""
+  if needed > (there := devices.memory_bytes()):
+    raise UsageError(
+      f"{what} {needed / 1e9:,.1f} GB, and there are {there / 1e9:,.1f} GB of memory: a smaller "
+      "window, batch, model or --at-once needs less."
+    )
+
+
 def _opened(make: Callable[..., Population], widest: int, place: Place, width: int | None) -> Any:
   """The program, compiled for so many members, or for as many as it has memory for."""
   if width is not None:
@@ -192,6 +203,8 @@ def _opened(make: Callable[..., Population], widest: int, place: Place, width: i
     shards = 1 if mesh is None else mesh.shape[devices.RUNS]
     population = make(width=-(-widest // shards) * shards, mesh=mesh)
     needed, free = devices.program_bytes(population.program), devices.free_bytes()
+    if place.at_once or widest == 1:
+      _check_memory(needed, "the compiled program needs")
     if place.at_once or widest == 1 or jax.default_backend() == "cpu" or needed <= free:
       return population
     widest = devices.agreed(max(1, int(widest * MEMORY_SHARE * free / needed)))

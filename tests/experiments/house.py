@@ -51,7 +51,7 @@ def imports(root: Path = ROOT) -> dict[str, set[str]]:
 def room_of(module: str) -> str:
   """The room of a module: its folder; of those in none the leaves, the terminal, or a door."""
   place = "".join(module.split(".")[1:2])
-  if place in ("fields", "files"):
+  if place in ("fields", "files", "start"):
     return "leaves"
   return place if place in STOREYS else "doors"
 

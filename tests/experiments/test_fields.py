@@ -17,6 +17,7 @@ from experiments.fields import (
   NOT_NEGATIVE,
   POSITIVE,
   UsageError,
+  as_path,
   between,
   fields_of,
   flag,
@@ -194,3 +195,11 @@ def test_a_part_of_other_values():
   assert part(All, values) == All(count=7)
   with pytest.raises(KeyError, match="count"):
     part(All, {"foreign": 1})
+
+
+def test_a_path_is_what_a_shell_user_expects(monkeypatch, tmp_path):
+  monkeypatch.setenv("HOME", str(tmp_path))
+  assert as_path("~/runs/x") == tmp_path / "runs" / "x"
+  assert as_path("runs/~x") == Path("runs/~x")
+  assert as_path("") is None
+  assert as_path("~nobody-at-all/x") is None

@@ -105,6 +105,20 @@ def test_a_folder_without_runs(tmp_path, capsys):
     read.read_runs(tmp_path / "missing")
 
 
+def test_a_folder_without_a_log_is_named(tmp_path, capsys):
+  run = write_run(tmp_path, 0, [0.1])
+  (run / "metrics.jsonl").unlink()
+  assert_refused([tmp_path], f"without a metrics.jsonl: {run}.", capsys)
+
+
+def test_two_runs_of_one_seed_are_named(tmp_path, capsys):
+  one = write_run(tmp_path, 0, [0.1])
+  other = one.rename(tmp_path / "other")
+  again = write_run(tmp_path, 0, [0.2])
+  assert_refused([tmp_path], str(other), capsys)
+  assert_refused([tmp_path], str(again), capsys)
+
+
 def test_runs_of_two_tasks(tmp_path, capsys, line):
   write_run(tmp_path, 0, [0.1])
   write_run(tmp_path, 1, [0.1], task="mnist")
@@ -121,6 +135,10 @@ def test_nothing_logged_yet(tmp_path, capsys):
   assert row[:5] == ["1", "0", "1", "0", "1"]
 
 
+def row_of(step):
+  return b'{"step": %d, "train_accuracy": 1, "val_accuracy": 1}\n' % step
+
+
 DAMAGE = {
   "log is not text": (log_of(b"\xff\xfe"), "metrics.jsonl"),
   "log has other lines": (
@@ -128,6 +146,16 @@ DAMAGE = {
     "metrics.jsonl is damaged: line 2",
   ),
   "log is torn within": (log_of(b'{"st\n{"step": 10}\n'), "metrics.jsonl is damaged: line 1"),
+  "steps fall": (log_of(row_of(20) + row_of(10)), "metrics.jsonl is damaged: line 2"),
+  "a step twice": (log_of(row_of(10) + row_of(20) * 2), "metrics.jsonl is damaged: line 3"),
+  "NaN": (
+    log_of(row_of(10) + row_of(20).replace(b"1,", b"NaN,") + row_of(30) * 2),
+    "metrics.jsonl is damaged: line 2",
+  ),
+  "nested too deep": (
+    log_of(row_of(10) + b"[" * 10**5 + b"\n\n"),
+    "metrics.jsonl is damaged: line 2",
+  ),
   "no accuracy": (log_of(b'{"step": 10}\n'), "metrics.jsonl is damaged: line 1"),
   "summary": (lambda f: (f / "summary.json").write_text("{"), "summary.json"),
   "costs": (

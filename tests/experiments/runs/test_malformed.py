@@ -37,13 +37,13 @@ BAD = {
   "--window-size": [*NO_INT, "0", "-1", "5"],  # 5 is not for the default method
   "--start-step": [*NO_NUMBER, *NOT_FINITE, "500"],
   "--coefficient": [*NO_NUMBER, *NOT_FINITE, "0.1"],
-  "--threshold": [*NO_NUMBER, *NOT_FINITE, "0.9"],
+  "--threshold": [*NO_NUMBER, *NOT_FINITE, "0.9", "2", "-0.1"],
   "--steps": [*NO_INT, "0", "-1", "2147483648"],
   "--stop-when-held": [*NO_INT, "-1"],
   "--eval-every": [*NO_INT, "0", "-1", "2147483648", "100000"],
   "--checkpoint-every": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE],
   "--batch-size": [*NO_INT, "0", "-1", "99999999"],
-  "--out": ["/dev/null", "/dev/null/run", "/proc/run", "x" * 300, "\0"],
+  "--out": ["", "~nobody-at-all/run", "/dev/null", "/dev/null/run", "/proc/run", "x" * 300, "\0"],
   "--resume": ["maybe"],
   "--zebra": ["1", ""],
   "-z": ["1"],
@@ -55,6 +55,7 @@ OF_ONE = {
     "--width": [*NO_INT, "0", "-1", "130"],
     "--heads": [*NO_INT, "0", "3"],
     "--layers": [*NO_INT, "0"],
+    "--window-size": ["2147483647", "1000000000000000000000"],
     "--train-fraction": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "0", "1", "1e-9", "2"],
     "--seed": [*NO_INT, "-1", "4294967296"],
   },
@@ -73,6 +74,15 @@ GOOD = [
   ["--b1", "0.8"],
   ["--weight-decay", "0.1", "--lr-warmup", "3"],
   ["--method", "grokfast_ema", "--lamb", "1"],
+]
+# With a bad value of their own, of a method that takes the flag.
+OF_METHODS = [
+  ["--method", "delayed_compression", "--threshold", "2"],
+  ["--method", "grokfast_ma", "--window-size", "100000000"],
+  ["--method", "grokfast_ma", "--window-size", "1000000000000000000000"],
+  ["--width", "65536", "--heads", "4"],
+  ["--out="],
+  ["--out=~nobody-at-all/run"],
 ]
 
 
@@ -117,6 +127,15 @@ def test_two_hundred_command_lines(tmp_path, monkeypatch, capsys, line):
   monkeypatch.setenv("GROKFAX_DATA", str(tmp_path / "none"))
   code = main_of(line[0])(arguments_of(line))
   assert_refused(code, *capsys.readouterr(), tmp_path)
+
+
+@pytest.mark.parametrize("arguments", OF_METHODS)
+def test_of_methods_and_memory(arguments, tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  code = commands.run_main("modular", [*arguments, "--steps", "1"])
+  text, errors = capsys.readouterr()
+  assert_refused(code, text, errors, tmp_path)
+  assert not any(word in arguments for word in ("100000000", "65536")) or "GB of memory" in errors
 
 
 @pytest.mark.parametrize(
