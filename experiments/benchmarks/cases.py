@@ -101,13 +101,17 @@ def parameters(size: str, dtype: jax.typing.DTypeLike) -> Any:
 
 def least_state_bytes(kind: Kind, params: Any) -> int:
   """AdamW's two moments, the window and the sums."""
-  own = bytes_of(params)
-  wide = 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
-  return (2 + kind.window) * own + kind.sums * wide
+  own, ring, wide = _bytes(params)
+  return 2 * own + kind.window * ring + kind.sums * wide
 
 
 def least_moved_bytes(kind: Kind, params: Any) -> int:
   """What a step reads and writes at least: in floats AdamW 7, EMA 9, MA 13, FIR 7 + n."""
-  own = bytes_of(params)
-  wide = 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
-  return (7 + kind.slots) * own + 2 * kind.sums * wide
+  own, ring, wide = _bytes(params)
+  return 7 * own + kind.slots * ring + 2 * kind.sums * wide
+
+
+def _bytes(params: Any) -> tuple[int, int, int]:
+  """Of the parameters, of a slot of their ring, of a sum: on a CPU a ring is in float32."""
+  own, wide = bytes_of(params), 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
+  return own, wide if jax.default_backend() == "cpu" else own, wide

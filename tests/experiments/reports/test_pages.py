@@ -7,6 +7,7 @@ import pytest
 
 from experiments import commands, pages, report
 from experiments.fields import UsageError
+from experiments.reports import write
 from experiments.reports.pages import markers
 from experiments.reports.pages.markers import BLOCKS, PAGES, render
 
@@ -105,7 +106,7 @@ def test_the_commands_of_the_pages_are_understood(monkeypatch, tmp_path):
   """All that train or report; none is carried out."""
   monkeypatch.setattr(commands, "run", lambda given: seen.append(given))
   monkeypatch.setattr(commands, "run_sweep", lambda task, **given: seen.append(given))
-  monkeypatch.setattr(report.write, "write", lambda *given: seen.append(given))
+  monkeypatch.setattr(write, "write", lambda *given: seen.append(given))
   monkeypatch.chdir(tmp_path)
   doors = {
     "modular": lambda words: commands.run_main("modular", words),
