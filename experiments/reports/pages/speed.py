@@ -166,3 +166,16 @@ def start_warm() -> str:
     f"take {warm[COMPILE][0]:.1f} seconds, nearly all of it Python ({warm[BUSY][0]:.1f} "
     "core-seconds)"
   )
+
+
+@block("ring_of_bfloat16")
+def ring_of_bfloat16() -> str:
+  """Now, and as bits before: both measured in turns on one machine, 0.4 M parameters in a scan."""
+  now, bits = (
+    parts(rows(name), "form", "filter") for name in ("filter_step_ring", "filter_step_ring_bits")
+  )
+
+  def one(filter):
+    return " against ".join(told(by[("scan", filter)][0][ADAMW]) for by in (now, bits))
+
+  return f"MA of 100 {one('ma 100')}, FIR of 10 {one('fir 10')} times AdamW"
