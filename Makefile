@@ -30,7 +30,7 @@ FLOOR_RUNS := test_run.py::test_smoke test_run.py::test_it_stops_when_held \
 NOTEBOOK_RUNS := test_it_runs_to_the_end_and_all_its_programs_lower_for_a_tpu
 FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcard tests/test_*.py)) \
 	tests/contract $(FLOOR_RUNS:%=tests/experiments/runs/%) tests/experiments/methods \
-	tests/experiments/training/test_train.py tests/experiments/training/test_population.py \
+	tests/experiments/training/test_train.py \
 	tests/experiments/tasks/test_real_data_runs.py::test_smoke \
 	$(foreach name,quickstart your_model,"tests/colab/test_notebooks.py::$(NOTEBOOK_RUNS)[$(name)]")
 
