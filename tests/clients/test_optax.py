@@ -47,6 +47,7 @@ WRAPPERS = {
   "inject_hyperparams": lambda tx: optax.inject_hyperparams(
     lambda scale: optax.chain(tx, optax.scale(scale))
   )(scale=1.0),
+  "with_extra_args_support": optax.with_extra_args_support,
   "flatten": optax.flatten,
   "contrib.reduce_on_plateau": lambda tx: optax.chain(tx, optax.contrib.reduce_on_plateau()),
   "contrib.schedule_free": lambda tx: optax.contrib.schedule_free(tx, 0.1),
