@@ -20,9 +20,9 @@ def read_log(path: Path, size: int | None = None) -> list[Record]:
   records = []
   if size == 0:
     return records
-  for line in path.read_bytes()[:size].decode().split("\n"):
+  for line in path.read_bytes()[:size].split(b"\n"):
     try:
-      records.append(json.loads(line, parse_constant=_no_constant))
+      records.append(json.loads(line.decode(), parse_constant=_no_constant))
     except (ValueError, RecursionError):
       break
   return records

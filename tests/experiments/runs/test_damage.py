@@ -162,3 +162,14 @@ def test_a_checkpoint_that_is_skipped_is_one_line(stages, tmp_path):
   assert code == 0
   assert f"skipping {newest}: it cannot be read\n" in errors
   assert_same_run(out, stages / "finished")
+
+
+def test_what_is_after_the_checkpoint_may_be_anything(stages, tmp_path):
+  """It is trained again."""
+  for edit in ("no UTF-8", "nested too deep", "text"):
+    out = tmp_path / edit
+    shutil.copytree(stages / "killed", out)
+    with (out / "metrics.jsonl").open("ab") as log:
+      log.write(EDITS[edit](b"", 0.0))
+    assert resume(out, ())[0] == 0
+    assert_same_run(out, stages / "finished")
