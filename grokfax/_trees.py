@@ -103,46 +103,36 @@ def is_missing(g: Any) -> bool:
   return g is None or getattr(g, "dtype", None) == jax.dtypes.float0
 
 
-def _by_name(tree: Any) -> dict[tuple[str, ...], Any]:
-  """Leaves by the names on their paths; None is a leaf too."""
+def _named(tree: Any) -> list[tuple[tuple[str, ...], Any]]:
+  """The leaves of a tree, each after the names on its path; a missing one is a leaf too."""
   leaves, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_missing)
-  return {_paths.names_of(path): leaf for path, leaf in leaves}
+  return [(_paths.names_of(path), leaf) for path, leaf in leaves]
 
 
-def _rows(updates: optax.Updates, others: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-  """Each gradient beside its leaves in the others.
+def _beside(updates: optax.Updates, other: Any) -> list[Any]:
+  """What stands in another tree where the gradients stand in theirs.
 
   Trees of other containers, or of boxes with other metadata, are matched by the names on their
   paths.
   """
-  leaves, structure = jax.tree.flatten(updates, is_leaf=is_missing)
-  columns = []
-  for other in others:
-    try:
-      column = structure.flatten_up_to(other)
-    except (ValueError, TypeError):
-      names, by_name = _by_name(updates), _by_name(other)
-      if names.keys() != by_name.keys():
-        raise ValueError(
-          "the gradients and what is kept of the parameters must be trees of one structure; got "
-          f"{_arguments.shown(structure)} and {_arguments.shown(jax.tree.structure(other))}."
-        ) from None
-      column = [by_name[name] for name in names]
-    columns.append(column)
-  return list(zip(leaves, *columns, strict=True))
-
-
-def _filled(tree: Any, updates: optax.Updates, values: list[Any]) -> Any:
-  """A tree like this one, of values that come in the order of the gradients."""
   structure = jax.tree.structure(updates, is_leaf=is_missing)
   try:
-    structure.flatten_up_to(tree)
+    return structure.flatten_up_to(other)
   except (ValueError, TypeError):
-    by_name = dict(zip(_by_name(updates), values, strict=True))
-    return jax.tree_util.tree_map_with_path(
-      lambda path, _: by_name[_paths.names_of(path)], tree, is_leaf=is_missing
-    )
-  return structure.unflatten(values)
+    own, theirs = [name for name, _ in _named(updates)], _named(other)
+    by_name = dict(theirs)
+    if sorted(own) != sorted(by_name) or len(by_name) < len(theirs):
+      raise ValueError(
+        "the gradients and what is kept of the parameters must be trees of one structure; got "
+        f"{_arguments.shown(structure)} and {_arguments.shown(jax.tree.structure(other))}."
+      ) from None
+    return [by_name[name] for name in own]
+
+
+def _rows(updates: optax.Updates, others: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+  """Each gradient, and what stands beside it in the others."""
+  columns = (_beside(updates, other) for other in others)
+  return list(zip(jax.tree.leaves(updates, is_leaf=is_missing), *columns, strict=True))
 
 
 def check_shapes(updates: optax.Updates, state: Any, *, size: int | None = None) -> None:
@@ -153,7 +143,7 @@ def check_shapes(updates: optax.Updates, state: Any, *, size: int | None = None)
     state: a tree like them, whose shapes have `size` before them where that is given.
     size: of a window.
   """
-  for names, (g, s) in zip(_by_name(updates), _rows(updates, (state,)), strict=True):
+  for (names, g), s in zip(_named(updates), _beside(updates, state), strict=True):
     if is_missing(g) or s is None:
       continue
     window = () if size is None else (size,)
@@ -189,22 +179,28 @@ def check_state(state: Any, kind: type) -> None:
 
 
 def advance(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> Any:
-  """`rule(g, *s)` for each gradient, in the dtype of the first state, which stays without one."""
-  values = [
-    s[0] if is_missing(g) else rule(g, *s).astype(s[0].dtype) for g, *s in _rows(updates, states)
-  ]
-  return _filled(states[0], updates, values)
+  """`rule(g, *s)` for each gradient, in the dtype and structure of the first state.
+
+  Where a gradient is missing, that stays as it is.
+  """
+  kept, structure = jax.tree.flatten(states[0], is_leaf=is_missing)
+  places = structure.unflatten(range(len(kept)))
+  for g, place, *s in _rows(updates, (places, *states)):
+    if not is_missing(g):
+      kept[place] = rule(g, *s).astype(s[0].dtype)
+  return structure.unflatten(kept)
 
 
 def emit(rule: Callable[..., jax.Array], updates: optax.Updates, *states: Any) -> optax.Updates:
   """`rule(g, *s)` for each gradient, in the dtype of that gradient; a missing one stays so."""
-  values = [
-    g if is_missing(g) else rule(g, *s).astype(jnp.result_type(g))
-    for g, *s in _rows(updates, states)
-  ]
-  return _filled(updates, updates, values)
+
+  def leaf(g, *s):
+    return g if is_missing(g) else rule(g, *s).astype(jnp.result_type(g))
+
+  return beside(leaf, updates, *states)
 
 
 def beside(rule: Callable[..., Any], updates: optax.Updates, *others: Any) -> Any:
   """`rule(g, *other)` for each gradient, missing ones too, in the gradients' structure."""
-  return _filled(updates, updates, [rule(*row) for row in _rows(updates, others)])
+  structure = jax.tree.structure(updates, is_leaf=is_missing)
+  return structure.unflatten([rule(*row) for row in _rows(updates, others)])

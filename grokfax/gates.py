@@ -76,14 +76,15 @@ def gate(
 
   Under ``vmap`` each member has a gate of its own. Within ``optax.MultiSteps`` a
   step is one of the accumulated updates, and the metric that counts is that of
-  the last micro-batch; hand in a mean over all of them if that is what you want. In ``shard_map``
-  and ``pmap`` average the metric over the devices, as the gradient: else the gate opens on some.
+  the last micro-batch; hand in a mean over all of them if that is what you want.
+  In ``shard_map`` and ``pmap`` average the metric over the devices, as the
+  gradient: else the gate opens on some.
 
-  The condition and `inner` get all extra arguments of ``update`` under their own names.
-
-  The inner transformation gets an extra argument, ``steps_open``: for how many
-  steps in a row the gate has been open before this one, int32 of shape (). With
-  it :func:`grokfax.frobenius_penalty` counts its schedule from the opening.
+  The inner transformation gets all extra arguments of ``update`` under their own
+  names; the condition those that are not called as its own are. One is the gate's,
+  and no user's: ``steps_open``, for how many steps in a row the gate has been open
+  before this one, int32 of shape (). With it :func:`grokfax.frobenius_penalty`
+  counts its schedule from the opening.
 
   Args:
     inner: the transformation, from updates to updates of the same shapes.

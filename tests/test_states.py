@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 from flax import serialization
 from flax.core import FrozenDict
@@ -142,3 +143,44 @@ def test_adam_l2_without_decay_wants_no_parameters():
   ours, _ = tx.update(g, tx.init(g))
   theirs, _ = adam.update(g, adam.init(g))
   np.testing.assert_array_equal(ours, theirs)
+
+
+FILTERS = {
+  "ema": grokfax.grokfast_ema(0.5),
+  "ma": grokfax.grokfast_ma(2, 1.0),
+  "fir": grokfax.grokfast_fir([0.5, 0.5]),
+  "iir": grokfax.grokfast_iir([0.5], [1, -0.5]),
+  "multiscale": grokfax.grokfast_multiscale([0.5, 0.9], [1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("tx", FILTERS.values(), ids=FILTERS)
+def test_leaves_of_one_name(tx):
+  """A complex leaf in its two parts; a key that is a path, beside that path: places decide."""
+  rng = np.random.default_rng(0)
+
+  def draw():
+    return jnp.asarray(rng.normal(size=3) + 1j * rng.normal(size=3), "complex64")
+
+  gradients = [{"w/x": draw(), "w": {"x": draw()}} for _ in range(5)]
+  expected, _ = run(tx, gradients)
+  split, _ = run(optax.contrib.split_real_and_imaginary(tx), gradients)
+  for one, other in zip(expected, split, strict=True):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), one, other)
+  for name in ("w/x", "w"):
+    alone, _ = run(tx, [{name: g[name]} for g in gradients])
+    for one, other in zip(expected, alone, strict=True):
+      jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), one[name], other[name])
+
+
+@pytest.mark.parametrize("tx", FILTERS.values(), ids=FILTERS)
+def test_none_for_all_below_a_name(tx):
+  """As a frozen layer has it: what is kept for it stays, a window moves on."""
+  params = {"frozen": {"w": jnp.ones(2), "b": jnp.ones(3)}, "free": jnp.ones(2)}
+  state = tx.init(params)
+  for _ in range(3):
+    updates, state = tx.update({"frozen": None, "free": jnp.ones(2)}, state, params)
+    assert updates["frozen"] is None
+  assert jax.tree.structure(state) == jax.tree.structure(tx.init(params))
+  alone, _ = run(tx, [{"free": jnp.ones(2)}] * 3)
+  np.testing.assert_allclose(updates["free"], alone[-1]["free"], rtol=1e-6)

@@ -1,8 +1,8 @@
 """The last gradients, in a ring that is written in place.
 
-A ring keeps the parameters' own dtype, but on a CPU floats that are narrower than its smallest,
-float16, are kept in float32, which holds them exactly: XLA's CPU backend would convert the whole
-ring to float32 and back to write one slot. So what a checkpoint holds are the gradients' own
+A ring keeps the parameters' own dtype, but on a CPU bfloat16 and floats of 8 bits are kept in
+float32, which holds them exactly: XLA's CPU backend would convert the whole ring to float32 and
+back to write one slot. So what a checkpoint holds are the gradients' own
 numbers everywhere, and it may be restored into either dtype.
 """
 
@@ -68,7 +68,7 @@ def as_kept(updates: optax.Updates, window: Any) -> Any:
 
   def leaf(g, ring):
     if _trees.is_missing(g):
-      return None if ring is None else jnp.zeros_like(ring[0])
+      return jax.tree.map(lambda kept: jnp.zeros_like(kept[0]), ring)  # of all that is below
     if jnp.result_type(g) == ring.dtype:
       return jnp.asarray(g)
     # Else XLA would leave the rounding out where the value is widened again.
