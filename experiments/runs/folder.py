@@ -1,12 +1,12 @@
 """The folder of a run, or of many: claimed by one process, with what it ran on.
 
 It holds `settings.json`, `environment.json`, `metrics.jsonl` (a line for each evaluation), while
-it runs its checkpoints, and at the end `summary.json`; of one run `parameters.npz` and pictures
-too. Nothing of it is ever overwritten, but by the same run when it is resumed.
+it runs its checkpoints, and at the end `summary.json`, with the digests of all these in
+`sha256.json`; of one run `parameters.npz` and pictures too. Nothing of it is ever overwritten, but
+by the same run when it is resumed.
 """
 
 import contextlib
-import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
@@ -29,6 +29,7 @@ SETTINGS, ENVIRONMENT, LOG, SUMMARY = (
 PARAMETERS = "parameters.npz"
 PICTURES = ("accuracy.png", "loss.png")
 FILES = (SETTINGS, ENVIRONMENT, LOG, SUMMARY, PARAMETERS, *PICTURES)
+SEAL = "sha256.json"
 LOCK = ".lock"
 _NEW, _HOLDS, _REFUSED = range(3)  # what the process that writes says to the others
 
@@ -141,31 +142,36 @@ def saved(folder: Path) -> dict[str, Any]:
   return {"task": task, "common": common, "members": members, "sweep": sweep}
 
 
-def seal(folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
-  """A run's result with the digests of its files, by which `check_sealed` knows them again."""
-  files = [name for name in (SETTINGS, LOG, PARAMETERS) if (folder / name).exists()]
-  digests = {name: digest(folder / name).hexdigest() for name in files}
-  return {**result, "sha256": {**digests, SUMMARY: _of_values(result)}}
+def check_unchanged(
+  folder: Path, digests: Mapping[str, Any], sizes: Mapping[str, int] | None = None
+) -> None:
+  """Raises a `UsageError` that names a file which is not what was written.
 
-
-def check_sealed(folder: Path, result: Mapping[str, Any]) -> None:
-  """Raises a `UsageError` that names the file that is not what a run had at its end.
-
-  Runs of earlier versions have no digests, and pass.
+  Args:
+    folder: of the run.
+    digests: SHA-256 by the names of files.
+    sizes: of those of which the first bytes count.
   """
-  digests = result.get("sha256", {})
-  own = {name: value for name, value in result.items() if name != "sha256"}
-  now = {name: digest(folder / str(name)).hexdigest() for name in digests} if digests else {}
   for name, was in digests.items():
-    if was != (_of_values(own) if name == SUMMARY else now[name]):
+    if digest(folder / name, (sizes or {}).get(name)).hexdigest() != was:
       raise UsageError(
-        f"{folder / str(name)} is not what the run had at its end: it was changed since. All files "
-        "stay as they are."
+        f"cannot resume {folder}: its {name} was changed since it was written; all files stay as "
+        "they are."
       )
 
 
-def _of_values(values: Mapping[str, Any]) -> str:
-  return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+def seal(folder: Path) -> None:
+  """Writes the digests of a finished run's files, the very last."""
+  names = [name for name in (SETTINGS, LOG, PARAMETERS, SUMMARY) if (folder / name).exists()]
+  write_json(folder / SEAL, {name: digest(folder / name).hexdigest() for name in names})
+
+
+def check_sealed(folder: Path) -> None:
+  """Raises a `UsageError` if a finished run is not what it was at its end.
+
+  Runs of earlier versions have no seal, and pass.
+  """
+  check_unchanged(folder, read_json(folder / SEAL))
 
 
 def check_same(folder: Path, form: Mapping[str, Any]) -> None:

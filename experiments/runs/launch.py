@@ -102,7 +102,7 @@ def _ended(out: Path) -> dict[str, Any] | None:
   result = read_json(out / folder.SUMMARY)
   if result.get("interrupted", True):
     return None
-  folder.check_sealed(out, result)
+  folder.check_sealed(out)
   checkpoints.delete(out)  # where a kill came between the two
   return result
 
@@ -158,7 +158,7 @@ def _finish_sweep(
 
 
 def _end(out: Path, figures: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-  """Writes `summary.json`, the last file of all: with it a run has ended.
+  """Writes `summary.json`: with it a run has ended. After it comes the seal alone.
 
   Returns:
     What is in it: the figures and what they cost.
@@ -171,7 +171,8 @@ def _end(out: Path, figures: Mapping[str, Any], outcome: Outcome) -> dict[str, A
     "interrupted": outcome.interrupted,
   }
   if devices.is_writer():
-    write_json(out / folder.SUMMARY, folder.seal(out, result))
+    write_json(out / folder.SUMMARY, result)
     if not outcome.interrupted:
+      folder.seal(out)
       checkpoints.delete(out)
   return result

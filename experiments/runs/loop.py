@@ -5,7 +5,6 @@ is dispatched; while the device computes it, the rows of the chunk before are re
 member that has ended idles until its wave is over.
 """
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from experiments.runs.folder import LOG, SETTINGS
 from experiments.runs.log import Log, read_log, record_of
 from experiments.runs.outcomes import RunningMember, StopRules
 from experiments.runs.plan import Program
+from experiments.runs.position import Position, resumed
 from experiments.runs.signals import stop_requests
 from experiments.training import devices
 from experiments.training.population import MemberInit, Population
@@ -35,44 +35,6 @@ class Watcher(Protocol):
 
   def update(self, running: Sequence[RunningMember]) -> None:
     """Is told after each chunk of the members that were trained in it."""
-
-
-class Position(NamedTuple):
-  """Where a loop is, as a checkpoint keeps it beside the arrays.
-
-  Attributes:
-    program: which.
-    first: which of its members is the first of the wave.
-    width: places; None until it has been opened.
-    evaluations: of the wave so far; the state is that after them.
-    log: bytes.
-    log_digest: of these.
-    settings_digest: of the settings' file.
-    seconds: of training so far.
-    compile_seconds: likewise.
-  """
-
-  program: int = 0
-  first: int = 0
-  width: int | None = None
-  evaluations: int = 0
-  log: int = 0
-  log_digest: str = ""
-  settings_digest: str = ""
-  seconds: float = 0.0
-  compile_seconds: float = 0.0
-
-
-def _position(saved: Any) -> Position | None:
-  """What a checkpoint says; None if it is of another form."""
-  kinds = {
-    name: (int, type(None)) if name == "width" else type(default)
-    for name, default in Position()._asdict().items()
-  }
-  if not isinstance(saved, dict) or saved.keys() != kinds.keys():
-    return None
-  numbers = {n: float(v) if kinds[n] is float and type(v) is int else v for n, v in saved.items()}
-  return Position(**saved) if all(isinstance(numbers[n], kinds[n]) for n in kinds) else None
 
 
 class Outcome(NamedTuple):
@@ -122,7 +84,7 @@ class Loop:
   ):
     self._programs, self._labels, self._rules = programs, labels, rules
     self._folder, self._watcher, self._every = folder, watcher, checkpoint_every
-    self._position, self._arrays = self._checkpoint() if resume else (Position(), [])
+    self._position, self._arrays = resumed(folder) if resume else (Position(), [])
     self._seconds = self._position.seconds
     self._compile_seconds = self._position.compile_seconds
 
@@ -163,43 +125,6 @@ class Loop:
         population.begin(self._inits(position))
     step = position.evaluations * self._programs[position.program].interval
     return Outcome(self._seconds, self._compile_seconds, not done, population, step)
-
-  def _checkpoint(self) -> tuple[Position, list[Any]]:
-    """The newest checkpoint that fits what is on the disk.
-
-    Raises:
-      UsageError: if there is a log, and none does; or if the log up to there, or the settings, are
-        not what they were.
-    """
-    log = self._folder / LOG
-    size = log.stat().st_size if log.exists() else 0
-    skipped: list[str] = []
-    for file, saved, arrays in checkpoints.saved(self._folder, skipped):
-      if (position := _position(saved)) is None:
-        skipped.append(f"{file}: it is of another version")
-      elif position.log > size:
-        skipped.append(f"{file}: the log is shorter than it says")
-      else:
-        self._check_unchanged(position)
-        for line in skipped:
-          print(f"skipping {line}", file=sys.stderr)
-        return position, arrays
-    if size or checkpoints.exist(self._folder):
-      raise UsageError(
-        f"cannot resume {self._folder}: no checkpoint in it can be read; its log stays as it is."
-      )
-    return Position(), []
-
-  def _check_unchanged(self, position: Position) -> None:
-    """Raises a `UsageError` for files that are not what they were at a checkpoint."""
-    digests = {LOG: position.log_digest, SETTINGS: position.settings_digest}
-    sizes = {LOG: position.log, SETTINGS: None}
-    for name, was in digests.items():
-      if digest(self._folder / name, sizes[name]).hexdigest() != was:
-        raise UsageError(
-          f"cannot resume {self._folder}: its {name} was changed since it was written; "
-          "all files stay as they are."
-        )
 
   def _opened(self, position: Position) -> Population:
     begun = time.monotonic()
@@ -296,8 +221,7 @@ class Loop:
     """Saves a checkpoint; without a population, of the beginning of its wave."""
     position = position._replace(
       log=self._log.sync(),
-      log_digest=self._log.digest,
-      settings_digest=digest(self._folder / SETTINGS).hexdigest(),
+      sha256={LOG: self._log.digest, SETTINGS: digest(self._folder / SETTINGS).hexdigest()},
       seconds=round(self._seconds, 3),
       compile_seconds=round(self._compile_seconds, 3),
     )

@@ -152,7 +152,7 @@ def plan_of(members: Sequence[Settings], place: Place) -> Plan:
     shared = first.split if task.same_split else None
     start = traced_init(train, first)
     size = devices.bytes_of((start.out_info, () if task.same_split else first.split))
-    _check_memory(size * place.data_devices // jax.device_count(), "a member keeps")
+    _check_memory(size, "a member keeps")
     widest = _widest(len(group), size, place)
     make = functools.partial(
       Population,

@@ -3,28 +3,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 import grokfax
+from tests.clients import tools
 from tests.clients.guide import section
-from tests.clients.tools import (
-  LAYERS,
-  OPTIMIZERS,
-  STEPS,
-  WEIGHTS_ALONE,
-  X,
-  assert_trained_alike,
-  each_method,
-  loss_of,
-)
 
 eqx = pytest.importorskip("equinox")
 
 
 def net():
   model = eqx.nn.MLP(3, 1, 8, 1, activation=jnp.tanh, key=jax.random.key(0))
-  arrays = [array for w, b in LAYERS for array in (jnp.asarray(w.T), jnp.asarray(b))]
+  arrays = [array for w, b in tools.LAYERS for array in (jnp.asarray(w.T), jnp.asarray(b))]
   return eqx.tree_at(
     lambda m: [a for layer in m.layers for a in (layer.weight, layer.bias)], model, arrays
   )
@@ -36,29 +26,32 @@ def trained(tx):
 
   @eqx.filter_jit
   def step(model, state):
-    objective = eqx.filter_value_and_grad(lambda m: loss_of(jax.vmap(m)(X)), has_aux=True)
+    objective = eqx.filter_value_and_grad(
+      lambda m: tools.loss_of(jax.vmap(m)(tools.X)), has_aux=True
+    )
     (_, accuracy), grads = objective(model)
     params = eqx.filter(model, eqx.is_inexact_array)
     updates, state = tx.update(grads, state, params, train_accuracy=accuracy)
     return eqx.apply_updates(model, updates), state
 
-  for _ in range(STEPS):
+  for _ in range(tools.STEPS):
     model, state = step(model, state)
   return [(layer.weight.T, layer.bias) for layer in model.layers]
 
 
-@each_method
+@tools.each_method
 def test_it_trains_as_the_plain_loop(method):
-  layers = trained(OPTIMIZERS[method](grokfax.not_bias))
-  assert_trained_alike(layers, OPTIMIZERS[method](WEIGHTS_ALONE))
+  layers = trained(tools.OPTIMIZERS[method](grokfax.not_bias))
+  tools.assert_trained_alike(layers, tools.OPTIMIZERS[method](tools.WEIGHTS_ALONE))
 
 
 def test_a_module_of_bools_is_a_mask():
   """It can be called, as the model can, and is a tree all the same."""
   mask = grokfax.not_bias(eqx.filter(net(), eqx.is_inexact_array))
   assert callable(mask)
-  assert_trained_alike(
-    trained(OPTIMIZERS["compression"](mask)), OPTIMIZERS["compression"](WEIGHTS_ALONE)
+  tools.assert_trained_alike(
+    trained(tools.OPTIMIZERS["compression"](mask)),
+    tools.OPTIMIZERS["compression"](tools.WEIGHTS_ALONE),
   )
 
 
@@ -92,4 +85,3 @@ def test_a_frozen_layer():
 
 def test_the_guide_s_section():
   section("Equinox")
-  assert optax

@@ -6,17 +6,8 @@ import optax
 import pytest
 
 import grokfax
+from tests.clients import tools
 from tests.clients.guide import section
-from tests.clients.tools import (
-  LAYERS,
-  OPTIMIZERS,
-  STEPS,
-  WEIGHTS_ALONE,
-  X,
-  assert_trained_alike,
-  each_method,
-  loss_of,
-)
 
 hk = pytest.importorskip("haiku")
 
@@ -25,26 +16,28 @@ NET = hk.without_apply_rng(
 )
 
 
-@each_method
+@tools.each_method
 def test_it_trains_as_the_plain_loop(method):
-  tx = OPTIMIZERS[method](grokfax.not_bias)
-  params = NET.init(jax.random.key(0), X)
+  tx = tools.OPTIMIZERS[method](grokfax.not_bias)
+  params = NET.init(jax.random.key(0), tools.X)
   names = ["mlp/~/linear_0", "mlp/~/linear_1"]
   assert list(params) == names
-  params = {n: {"w": w, "b": b} for n, (w, b) in zip(names, LAYERS, strict=True)}
+  params = {n: {"w": w, "b": b} for n, (w, b) in zip(names, tools.LAYERS, strict=True)}
   state = tx.init(params)
 
   @jax.jit
   def step(params, state):
-    objective = jax.value_and_grad(lambda params: loss_of(NET.apply(params, X)), has_aux=True)
+    objective = jax.value_and_grad(
+      lambda params: tools.loss_of(NET.apply(params, tools.X)), has_aux=True
+    )
     (_, accuracy), grads = objective(params)
     updates, state = tx.update(grads, state, params, train_accuracy=accuracy)
     return optax.apply_updates(params, updates), state
 
-  for _ in range(STEPS):
+  for _ in range(tools.STEPS):
     params, state = step(params, state)
   layers = [(params[name]["w"], params[name]["b"]) for name in names]
-  assert_trained_alike(layers, OPTIMIZERS[method](WEIGHTS_ALONE))
+  tools.assert_trained_alike(layers, tools.OPTIMIZERS[method](tools.WEIGHTS_ALONE))
 
 
 def test_biases_of_modules():

@@ -8,17 +8,8 @@ import optax
 import pytest
 
 import grokfax
+from tests.clients import tools
 from tests.clients.guide import section
-from tests.clients.tools import (
-  LAYERS,
-  OPTIMIZERS,
-  STEPS,
-  WEIGHTS_ALONE,
-  X,
-  assert_trained_alike,
-  each_method,
-  loss_of,
-)
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras")
@@ -28,7 +19,7 @@ def net():
   model = keras.Sequential(
     [keras.layers.Input((3,)), keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1)]
   )
-  model.set_weights([array for layer in LAYERS for array in layer])
+  model.set_weights([array for layer in tools.LAYERS for array in layer])
   return model
 
 
@@ -38,27 +29,27 @@ def trained(model, tx, params, values_of):
   @jax.jit
   def step(params, state):
     def objective(params):
-      return loss_of(model.stateless_call(values_of(params), [], X)[0])
+      return tools.loss_of(model.stateless_call(values_of(params), [], tools.X)[0])
 
     (_, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(params)
     updates, state = tx.update(grads, state, params, train_accuracy=accuracy)
     return optax.apply_updates(params, updates), state
 
-  for _ in range(STEPS):
+  for _ in range(tools.STEPS):
     params, state = step(params, state)
   values = values_of(params)
   return [values[:2], values[2:]]
 
 
-@each_method
+@tools.each_method
 def test_it_trains_as_the_plain_loop(method):
   """Parameters by the variables' paths."""
   model = net()
   variables = model.trainable_variables
   params = {variable.path: variable.value for variable in variables}
-  tx = OPTIMIZERS[method](grokfax.not_bias)
+  tx = tools.OPTIMIZERS[method](grokfax.not_bias)
   layers = trained(model, tx, params, lambda params: [params[v.path] for v in variables])
-  assert_trained_alike(layers, OPTIMIZERS[method](WEIGHTS_ALONE))
+  tools.assert_trained_alike(layers, tools.OPTIMIZERS[method](tools.WEIGHTS_ALONE))
 
 
 def test_a_list_of_values_with_the_variables_mask():
@@ -66,9 +57,9 @@ def test_a_list_of_values_with_the_variables_mask():
   model = net()
   mask = grokfax.not_bias(model.trainable_variables)
   assert mask == [True, False, True, False]
-  tx = OPTIMIZERS["compression"](mask)
+  tx = tools.OPTIMIZERS["compression"](mask)
   layers = trained(model, tx, [v.value for v in model.trainable_variables], list)
-  assert_trained_alike(layers, OPTIMIZERS["compression"](WEIGHTS_ALONE))
+  tools.assert_trained_alike(layers, tools.OPTIMIZERS["compression"](tools.WEIGHTS_ALONE))
 
 
 def test_biases_of_layers():

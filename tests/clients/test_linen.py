@@ -10,17 +10,8 @@ from flax.core import FrozenDict
 from flax.training.train_state import TrainState
 
 import grokfax
+from tests.clients import tools
 from tests.clients.guide import section
-from tests.clients.tools import (
-  LAYERS,
-  OPTIMIZERS,
-  STEPS,
-  WEIGHTS_ALONE,
-  X,
-  assert_trained_alike,
-  each_method,
-  loss_of,
-)
 
 
 class Net(nn.Module):
@@ -30,7 +21,7 @@ class Net(nn.Module):
     return nn.Dense(1)(jnp.tanh(hidden))
 
 
-PARAMS = {f"Dense_{i}": {"kernel": w, "bias": b} for i, (w, b) in enumerate(LAYERS)}
+PARAMS = {f"Dense_{i}": {"kernel": w, "bias": b} for i, (w, b) in enumerate(tools.LAYERS)}
 apply_gradients = section("Flax Linen")["apply_gradients"]
 
 
@@ -40,28 +31,28 @@ def trained(tx, params=PARAMS):
   @jax.jit
   def step(state):
     def objective(params):
-      return loss_of(state.apply_fn({"params": params}, X))
+      return tools.loss_of(state.apply_fn({"params": params}, tools.X))
 
     (_, accuracy), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
     return apply_gradients(state, grads, train_accuracy=accuracy)
 
-  for _ in range(STEPS):
+  for _ in range(tools.STEPS):
     state = step(state)
   return [(state.params[name]["kernel"], state.params[name]["bias"]) for name in PARAMS]
 
 
-@each_method
+@tools.each_method
 def test_it_trains_as_the_plain_loop(method):
-  layers = trained(OPTIMIZERS[method](grokfax.not_bias))
-  assert_trained_alike(layers, OPTIMIZERS[method](WEIGHTS_ALONE))
+  layers = trained(tools.OPTIMIZERS[method](grokfax.not_bias))
+  tools.assert_trained_alike(layers, tools.OPTIMIZERS[method](tools.WEIGHTS_ALONE))
 
 
 @pytest.mark.parametrize("kinds", [(FrozenDict, dict), (dict, FrozenDict)])
 def test_a_mask_in_another_container(kinds):
   of_params, of_mask = kinds
   mask = of_mask({name: {"kernel": True, "bias": False} for name in PARAMS})
-  layers = trained(OPTIMIZERS["compression"](mask), of_params(PARAMS))
-  assert_trained_alike(layers, OPTIMIZERS["compression"](WEIGHTS_ALONE))
+  layers = trained(tools.OPTIMIZERS["compression"](mask), of_params(PARAMS))
+  tools.assert_trained_alike(layers, tools.OPTIMIZERS["compression"](tools.WEIGHTS_ALONE))
 
 
 def test_overwrite_with_gradient():
@@ -96,3 +87,16 @@ def test_parameters_with_sharding_metadata(tx):
       lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), nn.meta.unbox(updates), expected
     )
     state = after
+
+
+def test_a_penalty_on_boxed_parameters():
+  init = nn.with_partitioning(nn.initializers.ones, ("model", None))
+  bias = nn.with_partitioning(nn.initializers.ones, ("model",))
+  dense = nn.Dense(8, kernel_init=init, bias_init=bias)
+  params = dense.init(jax.random.key(0), jnp.ones((1, 4)))
+  tx = grokfax.frobenius_penalty(0.5, mask=grokfax.not_bias)
+  updates, _ = tx.update(jax.tree.map(jnp.zeros_like, params), tx.init(params), params)
+  assert jax.tree.structure(updates) == jax.tree.structure(params)
+  plain = nn.meta.unbox(updates)["params"]
+  np.testing.assert_array_equal(plain["kernel"], 1.0)
+  np.testing.assert_array_equal(plain["bias"], 0.0)

@@ -7,16 +7,7 @@ import pytest
 from flax import nnx
 
 import grokfax
-from tests.clients.tools import (
-  LAYERS,
-  OPTIMIZERS,
-  STEPS,
-  WEIGHTS_ALONE,
-  X,
-  assert_trained_alike,
-  each_method,
-  loss_of,
-)
+from tests.clients import tools
 
 
 class Net(nnx.Module):
@@ -30,7 +21,8 @@ class Net(nnx.Module):
 def made():
   model = Net(nnx.Rngs(0))
   own = {
-    name: {"kernel": w, "bias": b} for name, (w, b) in zip(("one", "two"), LAYERS, strict=True)
+    name: {"kernel": w, "bias": b}
+    for name, (w, b) in zip(("one", "two"), tools.LAYERS, strict=True)
   }
   nnx.update(model, jax.tree.map(jnp.asarray, own))
   return model
@@ -43,17 +35,19 @@ def layers_of(model):
 
 @nnx.jit
 def train_step(model, optimizer):
-  (_, accuracy), grads = nnx.value_and_grad(lambda model: loss_of(model(X)), has_aux=True)(model)
+  (_, accuracy), grads = nnx.value_and_grad(
+    lambda model: tools.loss_of(model(tools.X)), has_aux=True
+  )(model)
   optimizer.update(model, grads, train_accuracy=accuracy)
 
 
-@each_method
+@tools.each_method
 def test_it_trains_as_the_plain_loop(method):
   model = made()
-  optimizer = nnx.Optimizer(model, OPTIMIZERS[method](grokfax.not_bias), wrt=nnx.Param)
-  for _ in range(STEPS):
+  optimizer = nnx.Optimizer(model, tools.OPTIMIZERS[method](grokfax.not_bias), wrt=nnx.Param)
+  for _ in range(tools.STEPS):
     train_step(model, optimizer)
-  assert_trained_alike(layers_of(model), OPTIMIZERS[method](WEIGHTS_ALONE))
+  tools.assert_trained_alike(layers_of(model), tools.OPTIMIZERS[method](tools.WEIGHTS_ALONE))
 
 
 @pytest.mark.parametrize("as_state", [True, False])
@@ -62,10 +56,10 @@ def test_a_mask_from_the_model_s_state(as_state):
   model = made()
   state = nnx.state(model, nnx.Param)
   mask = grokfax.not_bias(state if as_state else nnx.to_pure_dict(state))
-  optimizer = nnx.Optimizer(model, OPTIMIZERS["compression"](mask), wrt=nnx.Param)
-  for _ in range(STEPS):
+  optimizer = nnx.Optimizer(model, tools.OPTIMIZERS["compression"](mask), wrt=nnx.Param)
+  for _ in range(tools.STEPS):
     train_step(model, optimizer)
-  assert_trained_alike(layers_of(model), OPTIMIZERS["compression"](WEIGHTS_ALONE))
+  tools.assert_trained_alike(layers_of(model), tools.OPTIMIZERS["compression"](tools.WEIGHTS_ALONE))
 
 
 @pytest.mark.parametrize("window_size", [3, 4, 8])

@@ -147,6 +147,33 @@ def test_a_latch_in_lookahead_in_a_scan(reset, make):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), scanned, plain)
 
 
+def test_a_penalty_in_lookahead():
+  """On the fast parameters; the metric-free kind, for lookahead hands none on."""
+  tx = optax.lookahead(grokfax.frobenius_penalty(0.5, mask=grokfax.not_bias), 10, 0.5)
+  fast = jax.tree.map(lambda p: 2 * p, PARAMS)
+  params = optax.LookaheadParams(fast=fast, slow=PARAMS)
+  updates, _ = tx.update(jax.tree.map(jnp.zeros_like, PARAMS), tx.init(params), params)
+  for layer in PARAMS:
+    np.testing.assert_array_equal(updates.fast[layer]["kernel"], fast[layer]["kernel"])
+    np.testing.assert_array_equal(updates.fast[layer]["bias"], 0.0)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_a_window_that_lookahead_resets(dtype):
+  """After a reset it is as it was at first: the ring holds numbers, which may be blended."""
+  tx = optax.lookahead(grokfax.grokfast_ma(2, 1.0, warmup=False), 2, 0.5, reset_state=True)
+  params = optax.LookaheadParams.init_synced(jnp.zeros(3, dtype))
+  state, fast = tx.init(params), []
+  for g in (1.0, 3.0, 5.0, 7.0):
+    updates, state = jax.jit(tx.update)(jnp.full(3, g, dtype), state, params)
+    fast.append(float(updates.fast[0]))
+  assert fast[0] == 2.0  # 1 + 1
+  assert fast[2] == 10.0  # 5 + 5: the 3 before the reset is forgotten
+  window = state.fast_state.window
+  assert jnp.issubdtype(window.dtype, jnp.floating)
+  np.testing.assert_array_equal(window, 0.0)
+
+
 def filtered(steps):
   """The gradients after grokfast_ema(.5, 2), by NumPy in float64."""
   slow, found = None, []

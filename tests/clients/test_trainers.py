@@ -6,34 +6,24 @@ import optax
 import pytest
 
 import grokfax
+from tests.clients import tools
 from tests.clients.guide import section
-from tests.clients.tools import (
-  LAYERS,
-  STEPS,
-  WEIGHTS_ALONE,
-  WITHOUT_METRICS,
-  X,
-  assert_trained_alike,
-  each_method,
-  forward,
-  loss_of,
-)
 
 PARAMS = {
-  f"{name}{i}": a for i, pair in enumerate(LAYERS) for name, a in zip("wb", pair, strict=True)
+  f"{name}{i}": a for i, pair in enumerate(tools.LAYERS) for name, a in zip("wb", pair, strict=True)
 }
 
 
 def loss_by_name(params):
   nested = {str(i): {"kernel": params[f"w{i}"], "bias": params[f"b{i}"]} for i in range(2)}
-  return loss_of(forward(nested, X))[0]
+  return tools.loss_of(tools.forward(nested, tools.X))[0]
 
 
 def layers_of(params):
   return [(params[f"w{i}"], params[f"b{i}"]) for i in range(2)]
 
 
-@each_method
+@tools.each_method
 def test_numpyro(method):
   numpyro = pytest.importorskip("numpyro")
 
@@ -41,10 +31,12 @@ def test_numpyro(method):
     params = {name: numpyro.param(name, jnp.asarray(a)) for name, a in PARAMS.items()}
     numpyro.factor("loss", -loss_by_name(params))
 
-  optimizer = numpyro.optim.optax_to_numpyro(WITHOUT_METRICS[method](grokfax.not_bias))
+  optimizer = numpyro.optim.optax_to_numpyro(tools.WITHOUT_METRICS[method](grokfax.not_bias))
   svi = numpyro.infer.SVI(model, lambda: None, optimizer, numpyro.infer.Trace_ELBO())
-  result = svi.run(jax.random.key(0), STEPS, progress_bar=False)
-  assert_trained_alike(layers_of(result.params), WITHOUT_METRICS[method](WEIGHTS_ALONE))
+  result = svi.run(jax.random.key(0), tools.STEPS, progress_bar=False)
+  tools.assert_trained_alike(
+    layers_of(result.params), tools.WITHOUT_METRICS[method](tools.WEIGHTS_ALONE)
+  )
 
 
 def test_numpyro_has_no_training_accuracy():
@@ -55,7 +47,7 @@ def test_numpyro_has_no_training_accuracy():
     optimizer.update({"w": jnp.ones((2, 2))}, state, value=1.0)
 
 
-@each_method
+@tools.each_method
 def test_penzai(method):
   """A parameter's own label tells a bias, for its path in the tree does not."""
   pz = pytest.importorskip("penzai.pz")
@@ -66,34 +58,36 @@ def test_penzai(method):
     name="mlp", init_base_rng=jax.random.key(0), feature_sizes=[3, 8, 1], activation_fn=jnp.tanh
   )
   _, variables = pz.unbind_params(mlp)
-  arrays = [array for pair in LAYERS for array in pair]
+  arrays = [array for pair in tools.LAYERS for array in pair]
   for variable, array in zip(variables, arrays, strict=True):
     axes = variable.value.named_axes
     variable.value = type(variable.value)(named_axes=axes, data_array=jnp.asarray(array))
 
   def loss_fn(model, state, rng):
-    out = model(pz.nx.wrap(X, "batch", "features")).unwrap("batch", "features")
-    return loss_of(out)[0], state, {}
+    out = model(pz.nx.wrap(tools.X, "batch", "features")).unwrap("batch", "features")
+    return tools.loss_of(out)[0], state, {}
 
-  tx = WITHOUT_METRICS[method](grokfax.not_bias)
+  tx = tools.WITHOUT_METRICS[method](grokfax.not_bias)
   trainer = StatefulTrainer.build(jax.random.key(1), mlp, tx, loss_fn)
-  for _ in range(STEPS):
+  for _ in range(tools.STEPS):
     trainer.step()
   values = [v.value.data_array for v in variables]
   layers = list(zip(values[::2], values[1::2], strict=True))
-  assert_trained_alike(layers, WITHOUT_METRICS[method](WEIGHTS_ALONE))
+  tools.assert_trained_alike(layers, tools.WITHOUT_METRICS[method](tools.WEIGHTS_ALONE))
 
 
-@each_method
+@tools.each_method
 def test_optimistix(method):
   optx = pytest.importorskip("optimistix")
-  tx = WITHOUT_METRICS[method](grokfax.not_bias)
+  tx = tools.WITHOUT_METRICS[method](grokfax.not_bias)
   solver = optx.OptaxMinimiser(tx, rtol=0.0, atol=0.0)
   start = jax.tree.map(jnp.asarray, PARAMS)
   found = optx.minimise(
-    lambda params, _: loss_by_name(params), solver, start, max_steps=STEPS, throw=False
+    lambda params, _: loss_by_name(params), solver, start, max_steps=tools.STEPS, throw=False
   )
-  assert_trained_alike(layers_of(found.value), WITHOUT_METRICS[method](WEIGHTS_ALONE))
+  tools.assert_trained_alike(
+    layers_of(found.value), tools.WITHOUT_METRICS[method](tools.WEIGHTS_ALONE)
+  )
 
 
 def test_optimistix_hands_on_the_loss():
@@ -107,9 +101,9 @@ def test_optimistix_hands_on_the_loss():
   start = jax.tree.map(jnp.asarray, PARAMS)
   solver = optx.OptaxMinimiser(make(grokfax.not_bias), rtol=0.0, atol=0.0)
   found = optx.minimise(
-    lambda params, _: loss_by_name(params), solver, start, max_steps=STEPS, throw=False
+    lambda params, _: loss_by_name(params), solver, start, max_steps=tools.STEPS, throw=False
   )
-  assert_trained_alike(layers_of(found.value), make(WEIGHTS_ALONE))
+  tools.assert_trained_alike(layers_of(found.value), make(tools.WEIGHTS_ALONE))
 
 
 @pytest.mark.parametrize("name", ["numpyro", "penzai", "optimistix"])

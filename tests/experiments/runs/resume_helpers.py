@@ -24,7 +24,7 @@ def without_time(file):
 
 
 def result(folder):
-  timed = ("seconds", "compile_seconds", "steps_per_second", "peak_bytes", "sha256")
+  timed = ("seconds", "compile_seconds", "steps_per_second", "peak_bytes")
   summary = json.loads((folder / "summary.json").read_text())
   return {name: value for name, value in summary.items() if name not in timed}
 

@@ -153,6 +153,18 @@ def test_it_says_which_file(stages, tmp_path, name, edit, says):
   assert says in errors
 
 
+def test_a_finished_run_says_which_file(stages, tmp_path):
+  """A summary that is JSON still, with another figure: it is not shown."""
+  for name in ("summary.json", "metrics.jsonl", "parameters.npz", "settings.json", "sha256.json"):
+    out = tmp_path / name
+    shutil.copytree(stages / "finished", out)
+    content_ = (out / name).read_bytes()
+    (out / name).write_bytes(content_.replace(b"1", b"2") if name != "sha256.json" else b"[]")
+    code, errors = resume(out, RUN)
+    assert code == 2
+    assert name in errors
+
+
 def test_a_checkpoint_that_is_skipped_is_one_line(stages, tmp_path):
   out = tmp_path / "run"
   shutil.copytree(stages / "killed", out)

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from experiments import commands
+from experiments.training import devices
 
 ROOT = Path(__file__).parents[3]
 NO_NUMBER = ["x", "", "1,5", "0x1", "--", "1e", "ten", "+-1", "½"]
@@ -136,6 +138,18 @@ def test_of_methods_and_memory(arguments, tmp_path, monkeypatch, capsys):
   text, errors = capsys.readouterr()
   assert_refused(code, text, errors, tmp_path)
   assert not any(word in arguments for word in ("100000000", "65536")) or "GB of memory" in errors
+
+
+def test_a_member_that_one_device_cannot_hold(tmp_path, monkeypatch, capsys):
+  """However many devices there are: a member is on one of them."""
+  assert jax.device_count() == 8
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(devices, "memory_bytes", lambda: 10**9)
+  arguments = ["--method", "grokfast_ma", "--window-size", "600", "--steps", "1"]
+  code = commands.run_main("modular", arguments)
+  text, errors = capsys.readouterr()
+  assert_refused(code, text, errors, tmp_path)
+  assert "a member keeps 1.0 GB, and there are 1.0 GB" in errors
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_smoke(method, operation, tmp_path, capsys):
   out = tmp_path / "run"
   arguments = ["--method", method, "--operation", operation, "--steps", "11", "--out", out]
   assert main(*arguments) == 0
-  assert {path.name for path in out.iterdir()} == {*folder.FILES, folder.LOCK}
+  assert {path.name for path in out.iterdir()} == {*folder.FILES, folder.SEAL, folder.LOCK}
 
   saved = json.loads((out / "settings.json").read_text())
   assert (saved["method"], saved["operation"]) == (method, operation)
