@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import commands, report
-from experiments.runs.folder import FILES, LOCK
+from experiments.runs.folder import FILES, LOCK, SEAL
 
 # Steps that are no whole evaluations, and the steps of the log.
 RUNS = {
@@ -26,7 +26,7 @@ def test_smoke(name, prepared, tmp_path, capsys):
   arguments, steps = RUNS[name]
   out = tmp_path / "run"
   assert main(name, *arguments, "--data", prepared, "--out", out) == 0
-  files = {*FILES, LOCK} - ({"accuracy.png"} if name == "qm9" else set())
+  files = {*FILES, SEAL, LOCK} - ({"accuracy.png"} if name == "qm9" else set())
   assert {path.name for path in out.iterdir()} == files
 
   settings = json.loads((out / "settings.json").read_text())
