@@ -33,14 +33,14 @@ def accumulator_dtype_of(leaf: Any, dtype: jax.typing.DTypeLike | None) -> jnp.d
   return jax.dtypes.canonicalize_dtype(wide)
 
 
-def check_accumulator_dtype(dtype: jax.typing.DTypeLike | None) -> None:
+def check_float(name: str, dtype: jax.typing.DTypeLike | None, kind: Any = jnp.inexact) -> None:
   """Raises a `ValueError` unless `dtype` is None or names a floating or complex dtype."""
   try:
-    allowed = dtype is None or jnp.issubdtype(jnp.dtype(dtype), jnp.inexact)
+    allowed = dtype is None or jnp.issubdtype(jnp.dtype(dtype), kind)
   except TypeError:
     allowed = False
   if not allowed:
-    raise ValueError(f"accumulator_dtype must be None or a floating dtype; got {dtype!r}.")
+    raise ValueError(f"{name} must be None or a floating dtype; got {dtype!r}.")
 
 
 def check_array(path: Any, p: Any) -> None:

@@ -117,6 +117,14 @@ CASES: dict[str, Case] = {
   "ma_two_stage": Case(
     grokfax.grokfast_ma, {"window_size": 3, "lamb": grokfax.start_at(4, 5.0)}, ("window_size",)
   ),
+  "ma_blocks": Case(
+    grokfax.grokfast_ma, {"window_size": 6, "blocks": 2}, ("window_size", "blocks")
+  ),
+  "ma_rounded": Case(
+    grokfax.grokfast_ma,
+    {"window_size": 3, "window_dtype": "float32"},
+    ("window_size", "window_dtype"),
+  ),
   "fir_schedule": Case(
     grokfax.grokfast_fir, {"taps": [1.0, 0.5], "lamb": optax.linear_schedule(0.0, 2.0, 5)}
   ),
@@ -177,7 +185,7 @@ CASES |= {name: case._replace(bears_none=False) for name, case in OPTIMIZERS.ite
 # One for each form of state, mask, metrics and chain: the others differ from these in what they
 # compute, which a wrapper, a trainer, a mesh or a disk does not see.
 KINDS = (
-  "ema", "multiscale", "ma", "fir", "iir_first", "penalty_not_bias", "compression_growing",
+  "ema", "multiscale", "ma", "ma_blocks", "fir", "iir_first", "penalty_not_bias", "compression_growing",
   "compression_not_bias", "gate_latched_ramp", "gate_in_gate", "grokfast_adam",
   "grokfast_delayed_compression_adamw",
 )  # fmt: skip

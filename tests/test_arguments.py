@@ -46,6 +46,25 @@ BAD = {
     lambda: optax.inject_hyperparams(grokfax.grokfast_ma)(window_size=3).init(jnp.ones(2)),
     "static_args",
   ),
+  "blocks that do not divide": (
+    lambda: grokfax.grokfast_ma(100, blocks=30),
+    "blocks must divide window_size 100; got 30",
+  ),
+  "blocks zero": (lambda: grokfax.grokfast_ma(4, blocks=0), "blocks must be a Python int >= 1"),
+  "blocks injected": (
+    lambda: optax.inject_hyperparams(grokfax.grokfast_ma, static_args=("window_size",))(
+      window_size=4, blocks=2
+    ).init(jnp.ones(2)),
+    "static_args",
+  ),
+  "blocks rounded": (
+    lambda: grokfax.grokfast_ma(4, blocks=2, window_dtype="bfloat16"),
+    "window_dtype is for a window of gradients",
+  ),
+  "window dtype": (
+    lambda: grokfax.grokfast_ma(4, window_dtype="int8"),
+    "window_dtype must be None or a floating dtype; got 'int8'",
+  ),
   "alphas": (
     lambda: grokfax.grokfast_multiscale([0.5, 1.0], [1, 1]),
     r"alphas\[1\] must be .* \[0, 1\)",

@@ -92,7 +92,11 @@ def read_first(window_size):
   return collections.namedtuple("Transformation", "init update")(init, update)
 
 
-WINDOWED = {"ma": grokfax.grokfast_ma, "fir": lambda n: grokfax.grokfast_fir([1 / n] * n)}
+WINDOWED = {
+  "ma": grokfax.grokfast_ma,
+  "ma of blocks": lambda n: grokfax.grokfast_ma(5 * n, blocks=n),
+  "fir": lambda n: grokfax.grokfast_fir([1 / n] * n),
+}
 
 
 @pytest.mark.parametrize("window_size", [10, 100])
@@ -137,11 +141,12 @@ def test_the_control_is_caught():
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_a_step_is_the_same_program_at_any_window(context):
+@pytest.mark.parametrize("name", ["ma", "ma of blocks"])
+def test_a_step_is_the_same_program_at_any_window(name, context):
   build, *_ = CONTEXTS[context]
 
   def operations(window_size):
-    text = build(grokfax.grokfast_ma(window_size), window_size).as_text()
+    text = build(WINDOWED[name](window_size), window_size).as_text()
     return collections.Counter(re.findall(r"= \S+ ([a-z-]+)\(", text))
 
   assert operations(10) == operations(1000)

@@ -98,7 +98,7 @@ def grokfast_ema(
   """
   _check_alpha("alpha", alpha)
   _arguments.check_not_negative("lamb", lamb)
-  _trees.check_accumulator_dtype(accumulator_dtype)
+  _trees.check_float("accumulator_dtype", accumulator_dtype)
 
   def init_fn(params):
     return GrokfastEmaState(
@@ -189,7 +189,7 @@ def grokfast_multiscale(
   for j, (alpha, lamb) in enumerate(zip(alphas, lambs, strict=True)):
     _check_alpha(f"alphas[{j}]", alpha)
     _arguments.check_not_negative(f"lambs[{j}]", lamb)
-  _trees.check_accumulator_dtype(accumulator_dtype)
+  _trees.check_float("accumulator_dtype", accumulator_dtype)
 
   def init_fn(params):
     return GrokfastMultiscaleState(

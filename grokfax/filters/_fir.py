@@ -90,7 +90,7 @@ def grokfast_fir(
   """
   taps = _arguments.as_coefficients("taps", taps)
   _arguments.check_not_negative("lamb", lamb)
-  _trees.check_accumulator_dtype(accumulator_dtype)
+  _trees.check_float("accumulator_dtype", accumulator_dtype)
   (size,) = taps.shape
 
   def init_fn(params):

@@ -122,7 +122,7 @@ def grokfast_iir(
   b, a = _normalized(b, a)
   _arguments.check_not_negative("lamb", lamb)
   _arguments.check_choice("initial", initial, ("zero", "first_gradient"))
-  _trees.check_accumulator_dtype(accumulator_dtype)
+  _trees.check_float("accumulator_dtype", accumulator_dtype)
   order = b.size - 1
   # The delays that a constant 1 settles to: y is the gain at frequency 0 then.
   settled = (b[1:] - a[1:] * (b.sum() / a.sum()))[::-1].cumsum()[::-1]
