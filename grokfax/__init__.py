@@ -4,7 +4,7 @@ Amplify the slow part of the gradient, and delayed generalization comes sooner:
 ``optax.chain(grokfax.grokfast_ema(), optax.adamw(1e-3))``.
 """
 
-from grokfax import spectrum
+from grokfax import losses, spectrum
 from grokfax.conditions import (
   StatefulCondition,
   from_step,
@@ -27,6 +27,13 @@ from grokfax.filters import (
   grokfast_multiscale,
 )
 from grokfax.gates import GateState, gate, start_at
+from grokfax.geometry import (
+  ParamsNormState,
+  cap_params_norm,
+  egalitarian_gradient,
+  orthogonal_gradient,
+  project_params_norm,
+)
 from grokfax.masks import by_path, ndim_at_least, not_bias
 from grokfax.optimizers import (
   adam_l2,
@@ -41,6 +48,7 @@ from grokfax.penalties import (
   delayed_compression,
   frobenius_penalty,
 )
+from grokfax.resets import ResetState, reset_when
 
 __version__ = "0.1.0"
 
@@ -52,11 +60,15 @@ __all__ = [
   "GrokfastIirState",
   "GrokfastMaState",
   "GrokfastMultiscaleState",
+  "ParamsNormState",
+  "ResetState",
   "StatefulCondition",
   "adam_l2",
   "by_path",
+  "cap_params_norm",
   "delayed_compression",
   "delayed_compression_adam",
+  "egalitarian_gradient",
   "frobenius_penalty",
   "from_step",
   "gate",
@@ -70,11 +82,15 @@ __all__ = [
   "grokfast_ma_adam",
   "grokfast_multiscale",
   "latched",
+  "losses",
   "metric_at_least",
   "metric_below",
   "ndim_at_least",
   "not_bias",
+  "orthogonal_gradient",
+  "project_params_norm",
   "ramped",
+  "reset_when",
   "spectrum",
   "start_at",
   "until",

@@ -90,12 +90,12 @@ def check_size(name: str, value: int) -> None:
     )
 
 
-def check_mask(mask: Any) -> None:
+def check_mask(mask: Any, name: str = "mask") -> None:
   """Raises a `ValueError` for what `optax.inject_hyperparams` makes of a function: its value."""
   if isinstance(mask, (bool, np.bool_, jax.Array, np.ndarray)):
     raise ValueError(
-      f"mask must be None, a tree of bools or a function of the parameters; got {shown(mask)}. "
-      "Under optax.inject_hyperparams name it in static_args: static_args=('mask',)."
+      f"{name} must be None, a tree of bools or a function of the parameters; got {shown(mask)}. "
+      f"Under optax.inject_hyperparams name it in static_args: static_args=({name!r},)."
     )
 
 
@@ -142,3 +142,26 @@ def check_choice(name: str, value: Value, choices: tuple[Value, ...]) -> None:
 def at_step(value: optax.ScalarOrSchedule, step: jax.typing.ArrayLike) -> jax.typing.ArrayLike:
   """The value of a number, or of a schedule at `step` (counted from 0)."""
   return value(step) if callable(value) else value
+
+
+def check_transformation(name: str, value: Any) -> None:
+  """Raises a `ValueError` unless `value` is a gradient transformation."""
+  if not (hasattr(value, "init") and hasattr(value, "update")):
+    raise ValueError(
+      f"{name} must be a gradient transformation, such as grokfast_ema(), and stand first; "
+      f"got {shown(value)}."
+    )
+
+
+def as_strength(answer: Any) -> jax.Array:
+  """What a condition answered, as a scalar."""
+  try:
+    s = jnp.asarray(answer)
+  except (TypeError, ValueError):
+    s = None
+  if s is None or s.ndim or jnp.iscomplexobj(s):
+    raise ValueError(
+      "a condition must answer with a boolean or a number from 0 to 1, of shape (); "
+      f"got {shown(answer)}."
+    )
+  return s

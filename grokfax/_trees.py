@@ -33,6 +33,12 @@ def accumulator_dtype_of(leaf: Any, dtype: jax.typing.DTypeLike | None) -> jnp.d
   return jax.dtypes.canonicalize_dtype(wide)
 
 
+def real_dtype(leaves: Iterable[Any]) -> jnp.dtype:
+  """The real dtype that holds a norm of any of them: at least float32."""
+  wide = _widest([jnp.float32, *(accumulator_dtype_of(leaf, None) for leaf in leaves)])
+  return jnp.finfo(wide).dtype
+
+
 def check_float(name: str, dtype: jax.typing.DTypeLike | None, kind: Any = jnp.inexact) -> None:
   """Raises a `ValueError` unless `dtype` is None or names a floating or complex dtype."""
   try:

@@ -27,20 +27,6 @@ class GateState(NamedTuple):
   inner_state: optax.OptState
 
 
-def _as_strength(answer: Any) -> jax.Array:
-  """What a condition answered, as a scalar."""
-  try:
-    s = jnp.asarray(answer)
-  except (TypeError, ValueError):
-    s = None
-  if s is None or s.ndim or jnp.iscomplexobj(s):
-    raise ValueError(
-      "a condition must answer with a boolean or a number from 0 to 1, of shape (); "
-      f"got {_arguments.shown(answer)}."
-    )
-  return s
-
-
 def _varies_over(array: Any) -> frozenset[str]:
   """In a `shard_map` that keeps account of it: the axes of devices over which a value differs."""
   kind = jax.typeof(array)
@@ -119,11 +105,7 @@ def gate(
 
     >>> tx = grokfax.gate(grokfax.grokfast_ma(100, 5.0), grokfax.from_step(500))
   """
-  if not (hasattr(inner, "init") and hasattr(inner, "update")):
-    raise ValueError(
-      "inner must be a gradient transformation, such as grokfast_ema(), and stand first; "
-      f"got {_arguments.shown(inner)}."
-    )
+  _arguments.check_transformation("inner", inner)
   when = with_state(when)
   inner = optax.with_extra_args_support(inner)
 
@@ -137,7 +119,7 @@ def gate(
 
   def update_fn(updates, state, params=None, **extra_args):
     answer, condition_state = ask(when.test, state.condition_state, state.gate_step, **extra_args)
-    s = _as_strength(answer)
+    s = _arguments.as_strength(answer)
     _check_same_everywhere(s, updates)
     steps_open = state.steps_open  # 0 while closed, so at the first step that is open too
     inside = {**extra_args, "steps_open": steps_open}

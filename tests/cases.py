@@ -24,7 +24,8 @@ class Case(NamedTuple):
     settings: its arguments.
     static: those that no tracer can stand for, as `optax.inject_hyperparams` wants to know.
     metrics: extra arguments that its update needs.
-    bears_none: whether a gradient may be `None`: Optax's own Adam does not bear it.
+    bears_none: whether a gradient may be `None` and leaves the others alone: Optax's own Adam
+      does not bear it.
     settles: for a linear filter, after how many steps of zeros it is time-invariant.
   """
 
@@ -153,6 +154,20 @@ CASES: dict[str, Case] = {
     ("mask",),
     ACCURACY,
   ),
+  "orthogonal": Case(grokfax.orthogonal_gradient, {}),
+  "egalitarian_svd": Case(grokfax.egalitarian_gradient, {}, ("method", "ns_steps")),
+  "egalitarian_newton_schulz": Case(
+    grokfax.egalitarian_gradient, {"method": "newton_schulz"}, ("method", "ns_steps")
+  ),
+  "egalitarian_columns": Case(
+    grokfax.egalitarian_gradient, {"method": "columns"}, ("method", "ns_steps")
+  ),
+  "norm_projected": Case(grokfax.project_params_norm, {"ratio": 0.9}),
+  "norm_capped": Case(
+    grokfax.cap_params_norm,
+    {"ratio": optax.linear_schedule(1.0, 1.5, 5), "scope": "global"},
+    bears_none=False,  # an array that does not move has its part in the norm of all
+  ),
   "gate_from_step": Case(_ema_from, {"n": 2}),
   "gate_below": Case(_ema_below, {"threshold": 0.5}, metrics=ACCURACY),
   "gate_latched_ramp": Case(_ema_latched_ramp, {"threshold": 0.5, "steps": 3.0}, metrics=ACCURACY),
@@ -185,7 +200,8 @@ CASES |= {name: case._replace(bears_none=False) for name, case in OPTIMIZERS.ite
 # One for each form of state, mask, metrics and chain: the others differ from these in what they
 # compute, which a wrapper, a trainer, a mesh or a disk does not see.
 KINDS = (
-  "ema", "multiscale", "ma", "ma_blocks", "fir", "iir_first", "penalty_not_bias", "compression_growing",
-  "compression_not_bias", "gate_latched_ramp", "gate_in_gate", "grokfast_adam",
+  "ema", "multiscale", "ma", "ma_blocks", "fir", "iir_first", "penalty_not_bias",
+  "compression_growing", "compression_not_bias", "orthogonal", "egalitarian_columns",
+  "norm_projected", "gate_latched_ramp", "gate_in_gate", "grokfast_adam",
   "grokfast_delayed_compression_adamw",
 )  # fmt: skip

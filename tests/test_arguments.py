@@ -65,6 +65,21 @@ BAD = {
     lambda: grokfax.grokfast_ma(4, window_dtype="int8"),
     "window_dtype must be None or a floating dtype; got 'int8'",
   ),
+  "egalitarian method": (
+    lambda: grokfax.egalitarian_gradient("rows"),
+    "method must be one of 'svd', 'newton_schulz', 'columns'; got 'rows'",
+  ),
+  "newton-schulz steps": (
+    lambda: grokfax.egalitarian_gradient("newton_schulz", ns_steps=0),
+    "ns_steps must be a Python int >= 1",
+  ),
+  "stacked": (
+    lambda: grokfax.egalitarian_gradient(stacked=True),
+    "stacked must be None, a tree of bools or a function",
+  ),
+  "ratio": (lambda: grokfax.project_params_norm(0.0), "ratio must be a finite number > 0"),
+  "ratio of a cap": (lambda: grokfax.cap_params_norm("1"), "ratio must be a finite number > 0"),
+  "scope": (lambda: grokfax.cap_params_norm(scope="all"), "scope must be one of 'leaf', 'global'"),
   "alphas": (
     lambda: grokfax.grokfast_multiscale([0.5, 1.0], [1, 1]),
     r"alphas\[1\] must be .* \[0, 1\)",

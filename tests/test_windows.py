@@ -100,7 +100,7 @@ def test_what_it_holds():
 
 def test_a_state_of_another_number_of_blocks_is_refused():
   state = grokfax.grokfast_ma(12, blocks=3).init(jnp.zeros(2))
-  with pytest.raises(ValueError, match="a window of 3 gradients .* the filter has one of 4"):
+  with pytest.raises(ValueError, match=r"a window of 3 gradients .* the filter has one of 4"):
     grokfax.grokfast_ma(12, blocks=4).update(jnp.zeros(2), state)
 
 

@@ -12,7 +12,14 @@ import optax
 from experiments.fields import UsageError, fields_of, flag, part
 from experiments.methods import optimizers
 from experiments.methods.compression import DELAYED_COMPRESSION, GROKFAST_EMA_DELAYED_COMPRESSION
+from experiments.methods.geometry import (
+  CAP_PARAMS_NORM,
+  EGALITARIAN_GRADIENT,
+  ORTHOGONAL_GRADIENT,
+  PROJECT_PARAMS_NORM,
+)
 from experiments.methods.grokfast import GROKFAST_EMA, GROKFAST_MA, GROKFAST_MA_TWO_STAGE
+from experiments.methods.losses import STABLEMAX
 from experiments.methods.method import BASELINE, Method, Nothing
 from experiments.methods.optimizers import OPTIMIZERS
 
@@ -27,6 +34,11 @@ METHODS = {
     GROKFAST_EMA,
     DELAYED_COMPRESSION,
     GROKFAST_EMA_DELAYED_COMPRESSION,
+    ORTHOGONAL_GRADIENT,
+    EGALITARIAN_GRADIENT,
+    PROJECT_PARAMS_NORM,
+    CAP_PARAMS_NORM,
+    STABLEMAX,
   )
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import optax
 
 import grokfax
-from experiments.fields import FRACTION, NOT_NEGATIVE, between, setting
+from experiments.fields import FRACTION, NOT_NEGATIVE, UsageError, between, setting
 from experiments.methods.method import Method, Optimizer
 
 
@@ -24,6 +24,9 @@ class Ma:
 
   window_size: int = setting(100, "shape", "how many gradients are averaged", between(1, 2**31 - 1))
   lamb: float = setting(5.0, "number", "how much of the slow gradient is added", NOT_NEGATIVE)
+  blocks: int | None = setting(
+    None, "shape", "sums to keep in place of each gradient; divides the window", between(1, 2**31)
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +45,18 @@ def ema(h: Any, optimizer: Optimizer) -> Optimizer:
 
 def ma(h: Any, optimizer: Optimizer) -> Optimizer:
   """MA, then the optimizer."""
-  return optax.chain(grokfax.grokfast_ma(h.window_size, h.lamb), optimizer)
+  return optax.chain(_window(h, h.lamb), optimizer)
 
 
 def ma_two_stage(h: Any, optimizer: Optimizer) -> Optimizer:
   """MA whose average is added from a step on, then the optimizer."""
-  lamb = grokfax.start_at(h.start_step, h.lamb)
-  return optax.chain(grokfax.grokfast_ma(h.window_size, lamb), optimizer)
+  return optax.chain(_window(h, grokfax.start_at(h.start_step, h.lamb)), optimizer)
+
+
+def _window(h: Any, lamb: optax.ScalarOrSchedule) -> Optimizer:
+  if h.blocks and h.window_size % h.blocks:
+    raise UsageError(f"--blocks must divide --window-size {h.window_size}; got {h.blocks}.")
+  return grokfax.grokfast_ma(h.window_size, lamb, blocks=h.blocks)
 
 
 GROKFAST_EMA = Method("grokfast_ema", Ema, ema)

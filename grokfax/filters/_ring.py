@@ -73,9 +73,7 @@ def after(slot: jax.typing.ArrayLike, size: int) -> jax.Array:
   return jnp.where(slot == size - 1, 0, slot + 1)
 
 
-def as_kept(
-  updates: optax.Updates, window: Any, dtype: jax.typing.DTypeLike | None = None
-) -> Any:
+def as_kept(updates: optax.Updates, window: Any, dtype: jax.typing.DTypeLike | None = None) -> Any:
   """The gradients as the ring keeps them: rounded to `dtype`, in the ring's; missing ones as 0."""
 
   def leaf(g, ring):

@@ -1,7 +1,11 @@
-"""Equivalents: the α that does what a window does, and settings to start from."""
+"""Equivalents: the α that does what a window does, its warm-up, and settings to start from."""
 
 import math
 from typing import Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
 
 from grokfax import _arguments
 from grokfax.spectrum._root import root
@@ -90,6 +94,50 @@ def window_from_alpha(alpha: float, convention: Convention = "delay") -> float:
     raise ValueError(f"the average with alpha = {alpha} nowhere falls to half its power.")
   omega = 2 * math.asin(sine)
   return root(lambda w: _average_gain(w, omega) - math.sqrt(0.5), 1.0, 2 * math.pi / omega)
+
+
+def half_life_warmup(alpha: jax.typing.ArrayLike, steps: jax.typing.ArrayLike) -> optax.Schedule:
+  r"""A schedule for α whose half-life grows linearly, from 0.
+
+  .. math::
+
+    \alpha_t = \alpha^{T/t} \quad (t < T), \qquad
+    \frac{\ln \frac12}{\ln \alpha_t} = \frac{t}{T} \, \frac{\ln \frac12}{\ln \alpha}
+
+  An average of 1/(1 - α) steps knows no more than the few there were; so at the
+  start it is as short as they are few. Linearly in α it would be short almost to
+  the end.
+
+  Args:
+    alpha: α from step ``steps`` on, in (0, 1); a number or a traced scalar.
+    steps: T, at least 1; a number or a traced scalar.
+
+  Returns:
+    A function from the step, counted from 0, to α_t, float32; at 0 it is 0.
+
+  Raises:
+    ValueError: if ``alpha`` is a number outside (0, 1), or ``steps`` one below 1.
+
+  Examples:
+    >>> import grokfax
+    >>> alpha = grokfax.spectrum.half_life_warmup(0.98, 500)
+    >>> [round(float(alpha(step)), 4) for step in (0, 50, 250, 500, 1000)]
+    [0.0, 0.8171, 0.9604, 0.98, 0.98]
+    >>> tx = grokfax.grokfast_ema(alpha, lamb=2.0)
+
+  References:
+    Pagliardini et al., `The AdEMAMix Optimizer <https://arxiv.org/abs/2409.03137>`_,
+    2024, section 3 (which starts from Adam's β₁ rather than 0).
+  """
+  _arguments.check_scalar("alpha", alpha, "a number in (0, 1)", lambda a: 0 < a < 1, schedule=False)
+  _arguments.check_scalar("steps", steps, "a finite number >= 1", lambda n: n >= 1, schedule=False)
+
+  def schedule(count):
+    done = jnp.minimum(jnp.asarray(count) / jnp.asarray(steps), 1.0)
+    risen = jnp.asarray(alpha) ** (1 / jnp.where(done > 0, done, 1))
+    return jnp.where(done > 0, risen, 0.0)
+
+  return schedule
 
 
 class Design(NamedTuple):

@@ -135,6 +135,42 @@ def gain(
   return np.abs(_transform(_whole_response(tx, length, **settings), omega))
 
 
+def matched_learning_rate(
+  tx: optax.GradientTransformation, learning_rate: float, length: int, **settings: Any
+) -> float:
+  """The learning rate at which plain descent goes as fast as with a filter before it.
+
+  It is the rate times the filter's gain for a constant gradient, for Grokfast
+  times 1 + λ. To first order that is all that a filter does to gradient descent, with or
+  without momentum: a comparison wants this control. (Adam divides its gradient by
+  its size, and has no such rate.)
+
+  Args:
+    tx: a linear transformation, such as a filter; without the learning rate.
+    learning_rate: that which comes after it, above 0.
+    length: how many steps of the impulse response; see :func:`frequency_response`.
+    **settings: as for :func:`impulse_response`.
+
+  Returns:
+    The learning rate.
+
+  Raises:
+    ValueError: if ``learning_rate`` is no number above 0; otherwise as :func:`gain`.
+
+  Examples:
+    >>> import grokfax
+    >>> filter = grokfax.grokfast_ema(0.9, lamb=2.0)
+    >>> round(grokfax.spectrum.matched_learning_rate(filter, 0.1, 256), 4)
+    0.3
+
+  References:
+    Lee and Lee, `arXiv 2609.32290 <https://arxiv.org/abs/2609.32290>`_, 2026, by the
+    authors of Grokfast.
+  """
+  _arguments.check_number("learning_rate", learning_rate, "a finite number > 0", lambda r: r > 0)
+  return float(learning_rate) * float(gain(tx, 0.0, length, **settings))
+
+
 def half_power_cutoff(tx: optax.GradientTransformation, length: int, **settings: Any) -> float:
   """The frequency at which the power of the added part has fallen to half of that at 0.
 
