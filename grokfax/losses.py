@@ -63,7 +63,7 @@ def stablemax_cross_entropy(
       f"got {z.shape} and {y.shape}."
     )
   s = _stable(jnp.asarray(z, _trees.accumulator_dtype_of(z, None)))
-  is_label = y[..., None] == jnp.arange(z.shape[-1])
+  is_label = jax.nn.one_hot(y, z.shape[-1], dtype=bool)
   right = jnp.sum(jnp.where(is_label, s, 0), axis=-1, keepdims=True)
   others = jnp.sum(jnp.where(is_label, 0, s / right), axis=-1)
   known = jnp.any(is_label, axis=-1)

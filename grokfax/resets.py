@@ -26,16 +26,20 @@ class ResetState(NamedTuple):
   inner_state: optax.OptState
 
 
-def _renewed(new: Any, old: Any) -> Any:
-  """A new state, of the types of the old one, but for clocks that all members of a `vmap` share."""
-  if hasattr(new, "unbatched_fields"):
-    new = new._replace(**{name: getattr(old, name) for name in new.unbatched_fields})
+def _as(old: jax.Array, new: jax.Array) -> jax.Array:
+  """What is new in the type of what is old."""
+  new = new if new.dtype == old.dtype else new.astype(old.dtype)
+  return jnp.where(False, old, new)  # in a shard_map it differs by device where the old one does
 
-  def leaf(new, old):
-    new = new if new.dtype == old.dtype else new.astype(old.dtype)
-    return jnp.where(False, old, new)  # for a shard_map: it differs by device where the old does
 
-  return jax.tree.map(leaf, new, old)
+def _with_clocks(state: Any, clocks: Any) -> Any:
+  """A state with the clocks of another: the fields that all members of a `vmap` share."""
+
+  def node(node, other):
+    shared = getattr(node, "unbatched_fields", ())
+    return node._replace(**{name: getattr(other, name) for name in shared}) if shared else node
+
+  return jax.tree.map(node, state, clocks, is_leaf=lambda n: hasattr(n, "unbatched_fields"))
 
 
 def reset_when(
@@ -47,7 +51,8 @@ def reset_when(
   the transformation sees that step's gradient: which is the first one again to a
   filter that starts from it, and step 0 to a schedule. So a filter forgets what
   memorising looked like, or a warm start begins with Adam's moments at 0. Under
-  ``latched`` it happens once.
+  ``latched`` it happens once. (The place in its window that a filter writes next is
+  no memory, and stays: with blocks of gradients the first of them may be a part.)
 
   Under ``vmap`` each member has a reset of its own, and pays for it: its state is
   written at each step, a whole window too, where one run alone writes it at the
@@ -102,11 +107,11 @@ def reset_when(
     holds = jnp.where(_arguments.as_strength(answer) > 0, 1, 0)
 
     def anew(old):
-      new = inner.init(updates if params is None else params)
-      return jax.tree.map(_renewed, new, old, is_leaf=lambda n: hasattr(n, "unbatched_fields"))
+      return jax.tree.map(_as, old, inner.init(updates if params is None else params))
 
     # No `where`: that would write the whole state, a window too, at every step.
     inner_state = jax.lax.cond(holds > state.held_before, anew, lambda old: old, state.inner_state)
+    inner_state = _with_clocks(inner_state, state.inner_state)
     updates, inner_state = inner.update(updates, inner_state, params, **extra_args)
     return updates, ResetState(
       optax.safe_increment(state.reset_step), holds, condition_state, inner_state

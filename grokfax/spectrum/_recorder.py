@@ -103,9 +103,9 @@ def record(length: int = 512, *, seed: int = 0) -> optax.GradientTransformationE
     <https://doi.org/10.1109/TAU.1967.1161901>`_, 1967; the premise: Lee et al.,
     `Grokfast <https://arxiv.org/abs/2405.20233>`_, 2024.
   """
-  _arguments.check_size("length", length)
-  if length % 2 or length > 32_768:
-    raise ValueError(f"length must be an even Python int from 2 to 32,768; got {length}.")
+  whole = isinstance(length, int) and not isinstance(length, bool)
+  if not whole or length % 2 or not 2 <= length <= 32_768:
+    raise ValueError(f"length must be an even Python int from 2 to 32,768; got {length!r}.")
   _arguments.check_int("seed", seed, 0)
   frequencies = jnp.arange(length // 2 + 1)
   ends = (frequencies == 0) | (frequencies == length // 2)
@@ -132,7 +132,7 @@ def record(length: int = 512, *, seed: int = 0) -> optax.GradientTransformationE
       hann = (1 - jnp.cos(turn * age)) / 2
       angles = turn * (frequencies * age % length)
       wave = jax.lax.complex(jnp.cos(angles), -jnp.sin(angles))
-      running = jnp.where(age == 0, 0, running) + (hann * y)[:, None] * wave
+      running = jnp.where(age == 0, 0, running) + jnp.outer(hann * y, wave)
       power = jnp.mean(jnp.abs(running) ** 2, axis=0) * scale
       return running, power, begun & (age == length - 1) & jnp.all(jnp.isfinite(power))
 
