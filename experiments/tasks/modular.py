@@ -93,9 +93,7 @@ def _check(settings: Settings) -> None:
         f"--operation {settings.operation} needs a prime --p; {settings.p} is not prime."
       )
     if settings.include_zero:
-      raise UsageError(
-        f"--include-zero is not for {' and '.join(DIVIDING)}: nothing can be divided by 0."
-      )
+      raise UsageError(f"--include-zero is not for {' and '.join(DIVIDING)}, which divide by y.")
   pairs.check(settings)
 
 

@@ -90,6 +90,7 @@ S5 = Task(
       "steps": 10_000,
       "eval_every": 1,
     },
+    full_steps=100_000,
   ),
   goals=(Goal("val_accuracy", 0.95),),
   columns=GROKKING_COLUMNS,
