@@ -70,7 +70,7 @@ FOLDER = Path("runs", time.strftime("quickstart-%H%M%S"))
 
 # %% tags=["parameters"]
 METHODS = ("baseline", "grokfast_ema")
-OPERATION = "mul"  # or add, sub, div
+OPERATION = "mul"  # or add, sub, div, x2+y2, ...
 STEPS = 2_500
 SEED = 0
 

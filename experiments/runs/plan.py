@@ -103,7 +103,7 @@ def train_of(settings: Settings) -> Train:
     functools.partial(score, model),
     make_optimizer,
     own.batch_size,
-    sample=functools.partial(task.sample, own) if task.sample else None,
+    sample=task.sample(own),
     probe=task.probe,
   )
 

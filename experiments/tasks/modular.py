@@ -3,49 +3,71 @@
     python -m experiments.modular --method grokfast_ema --operation mul
 
 trains the paper's transformer on half of all pairs and validates on the other half after each
-epoch. The training half is soon memorised; the question is how many steps later the other half
-is understood.
+epoch. The paper has x · y; the other operations are those of Power et al. (2022, arXiv:2201.02177),
+whose three compositions of permutations are in `s5`.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
-import optax
 
-from experiments.fields import INSIDE, UsageError, between, one_of, setting
-from experiments.tasks.models.layers import DOT_GENERAL, OperandDtype, pure
-from experiments.tasks.models.transformer import Transformer
-from experiments.tasks.task import Data, Goal, Model, Source, Task, accuracy, split_rows
+from experiments.fields import UsageError, between, one_of, setting
+from experiments.tasks import pairs
+from experiments.tasks.pairs import model
+from experiments.tasks.task import GROKKING_COLUMNS, Data, Goal, Source, Task
 
-OPERATIONS = ("add", "sub", "mul", "div")
+Operation: TypeAlias = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+
+
+def _quotient(x: np.ndarray, y: np.ndarray, p: int) -> np.ndarray:
+  inverses = np.array([0] + [pow(i, -1, p) for i in range(1, p)])
+  return x * inverses[y]
+
+
+# Of x, y and the modulus, which is taken of the answer afterwards.
+OPERATIONS: dict[str, Operation] = {
+  "add": lambda x, y, p: x + y,
+  "sub": lambda x, y, p: x - y,
+  "mul": lambda x, y, p: x * y,
+  "div": _quotient,
+  "div-or-sub": lambda x, y, p: np.where(y % 2 == 1, _quotient(x, y, p), x - y),
+  "x2+y2": lambda x, y, p: x**2 + y**2,
+  "x2+xy+y2": lambda x, y, p: x**2 + x * y + y**2,
+  "x2+xy+y2+x": lambda x, y, p: x**2 + x * y + y**2 + x,
+  "x3+xy": lambda x, y, p: x**3 + x * y,
+  "x3+xy2+y": lambda x, y, p: x**3 + x * y**2 + y,
+}
+DIVIDING = ("div", "div-or-sub")
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(pairs.Settings):
   """Train the paper's transformer on x ∘ y (mod p) and see when it generalizes."""
 
-  operation: str = setting("mul", "data", "x + y, x - y, x · y or x / y", one_of(*OPERATIONS))
-  p: int = setting(97, "model", "the modulus; a prime for div", between(2, 1_000))
-  train_fraction: float = setting(0.5, "shape", "of all pairs; the others validate", INSIDE)
+  operation: str = setting(
+    "mul",
+    "data",
+    "x + y, x - y, x · y, x / y, x / y for an odd y and x - y for an even one, or a polynomial",
+    one_of(*OPERATIONS),
+  )
+  p: int = setting(97, "model", "the modulus; a prime where it divides", between(2, 1_000))
   include_zero: bool = setting(
-    False, "shape", "let y be 0 too (not for div); the reference leaves it out of all four"
+    False, "shape", "let y be 0 too (not where it divides); the reference always leaves it out"
   )
-  batch_size: int = setting(
-    512, "shape", "pairs a step; the last batch of an epoch may be smaller", between(1, 2**31 - 1)
-  )
-  operands: str = setting(
-    "float32",
-    "model",
-    "what matrix products multiply; with bfloat16 their sums stay float32",
-    one_of(*DOT_GENERAL),
-  )
-  width: int = setting(128, "model", "of the transformer", between(1, 65_536))
-  heads: int = setting(4, "model", "of its attention, a divisor of the width", between(1, 65_536))
-  layers: int = setting(2, "model", "of the transformer", between(1, 1_000))
+
+  @property
+  def numbers(self) -> int:
+    """Those below the modulus."""
+    return self.p
+
+  @property
+  def pairs(self) -> int:
+    """All but, perhaps, those whose y is 0."""
+    return self.p * (self.p - (not self.include_zero))
 
 
 def table(operation: str, p: int, *, include_zero: bool = False) -> tuple[np.ndarray, ...]:
@@ -55,24 +77,9 @@ def table(operation: str, p: int, *, include_zero: bool = False) -> tuple[np.nda
   >>> print(x, y, answer)
   [0 0 1 1 2 2] [1 2 1 2 1 2] [0 0 1 2 2 1]
   """
-  x, y = np.meshgrid(np.arange(p), np.arange(0 if include_zero else 1, p), indexing="ij")
-  x, y = x.ravel(), y.ravel()
-  if operation == "div":
-    inverses = np.array([0] + [pow(i, -1, p) for i in range(1, p)])
-    answer = x * inverses[y]
-  else:
-    answer = {"add": np.add, "sub": np.subtract, "mul": np.multiply}[operation](x, y)
-  return tuple(a.astype(np.int32) for a in (x, y, answer % p))
-
-
-def pair_count(settings: Settings) -> int:
-  """How many pairs there are."""
-  return settings.p * (settings.p - (not settings.include_zero))
-
-
-def train_count(settings: Settings) -> int:
-  """How many of them are trained on."""
-  return int(pair_count(settings) * settings.train_fraction)
+  x, y = pairs.all_pairs(np.arange(p), np.arange(0 if include_zero else 1, p))
+  answer = OPERATIONS[operation](x, y, p) % p
+  return tuple(a.astype(np.int32) for a in (x, y, answer))
 
 
 def _is_prime(p: int) -> bool:
@@ -80,43 +87,19 @@ def _is_prime(p: int) -> bool:
 
 
 def _check(settings: Settings) -> None:
-  if settings.operation == "div" and not _is_prime(settings.p):
-    raise UsageError(f"--operation div needs a prime --p; {settings.p} is not prime.")
-  if settings.operation == "div" and settings.include_zero:
-    raise UsageError("--include-zero is for add, sub and mul: nothing can be divided by 0.")
-  pairs, training = pair_count(settings), train_count(settings)
-  if not 0 < training < pairs:
-    raise UsageError(
-      f"--train-fraction {settings.train_fraction} of {pairs} pairs leaves none to "
-      f"{'validate' if training else 'train on'}."
-    )
-  if settings.batch_size > training:
-    raise UsageError(
-      f"--batch-size must be from 1 to the {training:,} training pairs; got {settings.batch_size}."
-    )
-  if settings.width % settings.heads:
-    raise UsageError(f"--heads must divide --width {settings.width}; got {settings.heads}.")
+  if settings.operation in DIVIDING:
+    if not _is_prime(settings.p):
+      raise UsageError(
+        f"--operation {settings.operation} needs a prime --p; {settings.p} is not prime."
+      )
+    if settings.include_zero:
+      raise UsageError(f"--include-zero is not for {' and '.join(DIVIDING)}, which divide by y.")
+  pairs.check(settings)
 
 
 def _data(settings: Settings, key: jax.Array) -> Data:
   rows = table(settings.operation, settings.p, include_zero=settings.include_zero)
-  return Data(*split_rows(key, rows, train_count(settings)))
-
-
-def model(settings: Settings) -> Model:
-  """The paper's model and loss; an example is (x, y, answer), each int32 ()."""
-  init, predict = pure(
-    lambda rngs: Transformer(
-      settings.p,
-      width=settings.width,
-      heads=settings.heads,
-      layers=settings.layers,
-      operands=cast(OperandDtype, settings.operands),
-      rngs=rngs,
-    )
-  )
-  loss = optax.softmax_cross_entropy_with_integer_labels
-  return Model(init, predict, loss, {"accuracy": accuracy})
+  return pairs.split(settings, key, rows)
 
 
 # First step with 95 % validation accuracy, of one seed each: the paper's, and the fork's for
@@ -164,12 +147,7 @@ MODULAR = Task(
     published=_published,
   ),
   goals=(Goal("val_accuracy", 0.95),),
-  columns={
-    "99 % training": "train_99_step",
-    "95 % validation": "val_95_step",
-    "sustained": "val_95_sustained_step",
-    "dips": "val_95_dips",
-  },
+  columns=GROKKING_COLUMNS,
   check=_check,
   answers="classes",
   variants=("operation",),

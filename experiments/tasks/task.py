@@ -9,15 +9,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from experiments.fields import UsageError
+
 Params: TypeAlias = Any
 Examples: TypeAlias = Any  # a tuple of arrays whose first axis counts examples; the last: answers
+Sampler: TypeAlias = Callable[[jax.Array, Any], Examples]
 
 
 class Data(NamedTuple):
   """The data of one run.
 
   Attributes:
-    train: examples to train on; None where `Task.sample` draws fresh ones at each step.
+    train: examples to train on; or what `Task.sample` needs of the run to draw fresh ones at each
+      step, as its secret.
     validation: examples held out.
     origin: where they come from; empty for what is computed.
   """
@@ -57,6 +61,14 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
   return (logits.argmax(-1) == labels).astype(logits.dtype)
 
 
+def check_batch(batch_size: int, training: int, what: str) -> None:
+  """Raises a `UsageError` for a batch larger than the training set."""
+  if batch_size > training:
+    raise UsageError(
+      f"--batch-size must be from 1 to the {training:,} training {what}; got {batch_size}."
+    )
+
+
 class Goal(NamedTuple):
   """What a run is to reach.
 
@@ -88,6 +100,14 @@ class Goal(NamedTuple):
       return False
     return value >= self.threshold if self.direction == "at_least" else value <= self.threshold
 
+
+# Of a report on accuracies: what is known by heart, and what is understood.
+GROKKING_COLUMNS = {
+  "99 % training": "train_99_step",
+  "95 % validation": "val_95_step",
+  "sustained": "val_95_sustained_step",
+  "dips": "val_95_dips",
+}
 
 # AdamW as torch has it by default: what the sources of three tasks use.
 TORCHS_ADAMW = {
@@ -135,7 +155,8 @@ class Task:
     source: what its source ran and published.
     goals: the first is the goal; the others are reported too.
     columns: of a report: a header, and what of the summary stands under it.
-    sample: (settings, key) -> `batch_size` fresh examples; then a step is an epoch.
+    sample: settings -> (key, what is in the place of `Data.train`) -> `batch_size` fresh examples,
+      and a step is an epoch; or None for examples that stay.
     check: raises a `UsageError` for settings that do not go together.
     before: settings -> a gradient transformation before the method's.
     probe: held-out examples that are scored after each epoch, drawn anew; None for no such batch.
@@ -154,7 +175,7 @@ class Task:
   source: Source = dataclasses.field(default_factory=Source)
   goals: tuple[Goal, ...] = ()
   columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  sample: Callable[[Any, jax.Array], Examples] | None = None
+  sample: Callable[[Any], Sampler | None] = lambda settings: None
   check: Callable[[Any], None] = lambda settings: None
   before: Callable[[Any], optax.GradientTransformation] | None = None
   probe: int | None = None

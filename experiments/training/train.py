@@ -24,7 +24,7 @@ VALIDATION_BLOCK = 1200  # examples at a time: activations that stay in the cach
 
 
 class Split(NamedTuple):
-  """The data: examples to train on, or None for fresh ones, and examples held out."""
+  """The data: examples to train on, or what fresh ones are drawn by, and examples held out."""
 
   train: Examples
   validation: Examples
@@ -72,7 +72,7 @@ class Train:
       given the batch's own scores as `train_loss`, `train_accuracy`.
     batch_size: examples a step. Of a fixed number of them an epoch takes each once, in an order
       drawn anew; its last batch may be partial.
-    sample: key -> `batch_size` fresh examples; then an epoch is one step.
+    sample: (key, the split's `train`) -> `batch_size` fresh examples; then an epoch is one step.
     probe: after each epoch so many held-out examples are scored too, drawn anew.
   """
 
@@ -80,7 +80,7 @@ class Train:
   score: Callable[[Params, Examples], Scores]
   make_optimizer: Callable[[Hyperparameters], optax.GradientTransformationExtraArgs]
   batch_size: int
-  sample: Callable[[jax.Array], Examples] | None = None
+  sample: Callable[[jax.Array, Any], Examples] | None = None
   probe: int | None = None
 
   def epoch_steps(self, split: Split) -> int:
@@ -142,7 +142,7 @@ class Train:
     state, sums = carry
     shuffle_key, key = jax.random.split(state.key)
     if self.sample:
-      examples = self.sample(shuffle_key)
+      examples = self.sample(shuffle_key, split.train)
       inner, _ = step((state.params, state.opt_state, sums), (examples, jnp.ones(count(examples))))
     else:
       order, weights = self._batches(shuffle_key, count(split.train))

@@ -31,7 +31,7 @@ def page(monkeypatch):
   monkeypatch.setitem(sys.modules, module.__name__, module)
   for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL):
     exec(block, vars(module))
-  monkeypatch.setitem(TASKS, "teacher", module.TEACHER)
+  monkeypatch.setitem(TASKS, "neuron", module.NEURON)
   for method in (module.CAPPED, module.SIGN, module.SMOOTHED):
     monkeypatch.setitem(METHODS, method.name, method)
   yield module
@@ -47,7 +47,7 @@ def test_a_task_of_fresh_samples_with_a_loss_goal(page, tmp_path, capsys):
   """One run, stopped when it holds its goal; a sweep; its report."""
   out = tmp_path / "run"
   arguments = ["--method", "baseline", "--stop-when-held", "50", "--out", str(out)]
-  assert commands.run_main("teacher", arguments) == 0
+  assert commands.run_main("neuron", arguments) == 0
   summary = json.loads((out / "summary.json").read_text())
   assert summary["val_loss_0.05_step"] is not None
   assert summary["held_steps"] >= 50
@@ -57,7 +57,7 @@ def test_a_task_of_fresh_samples_with_a_loss_goal(page, tmp_path, capsys):
   assert "validation loss 0.05 at step" in capsys.readouterr().out
 
   out = tmp_path / "sweep"
-  sweep = ["teacher", "--method", "baseline", "grokfast_ema", "--seeds", "2", "--steps", "100"]
+  sweep = ["neuron", "--method", "baseline", "grokfast_ema", "--seeds", "2", "--steps", "100"]
   assert commands.sweep_main([*sweep, "--out", str(out)]) == 0
   assert len(read_runs(out)) == 4
   assert report.main([str(out), "--reference", "None"]) == 0
@@ -127,7 +127,7 @@ def test_methods_compose_on_the_command_line(page, tmp_path):
 
 def test_a_figure(page, tmp_path):
   out = tmp_path / "sweep"
-  sweep = ["teacher", "--method", "baseline", "--seeds", "2", "--steps", "50"]
+  sweep = ["neuron", "--method", "baseline", "--seeds", "2", "--steps", "50"]
   assert commands.sweep_main([*sweep, "--out", str(out)]) == 0
   assert report.main([str(out), "--reference", "None"]) == 0
   assert (out / "last.png").read_bytes().startswith(b"\x89PNG")

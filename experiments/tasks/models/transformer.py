@@ -1,4 +1,4 @@
-"""The paper's decoder-only transformer, for rows [x, op, y, eq] of modular arithmetic.
+"""The paper's decoder-only transformer, for rows [x, op, y, eq] of a table of x ∘ y.
 
 The architecture is the reference's to the letter; two layers of width 128 have
 422,784 parameters. The residual stream itself passes through each block's first
@@ -10,7 +10,7 @@ what the first layer projects at position 2 depends on y alone: p rows each, few
 than a batch has. They are computed once for each number and then looked up, for
 a step in about half the time. The tests hold it against the plain form.
 
-Shapes: B rows of data, D the width, H heads of K = D/H, p the modulus, and R for
+Shapes: B rows of data, D the width, H heads of K = D/H, p numbers, and R for
 the rows of a table: B, or p, or 1 where every row of data is alike.
 """
 
@@ -98,10 +98,11 @@ class Block(nnx.Module):
 
 
 class Transformer(nnx.Module):
-  """A decoder-only transformer that answers x ∘ y (mod p).
+  """A decoder-only transformer that answers x ∘ y.
 
   Args:
-    p: the modulus; the vocabulary is the numbers below p, then eq = p, op = p + 1.
+    p: the modulus, or how many there are to combine; the vocabulary is the numbers below p, then
+      eq = p, op = p + 1.
     width: D.
     heads: H, a divisor of D.
     layers: how many blocks.

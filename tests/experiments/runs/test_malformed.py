@@ -64,6 +64,19 @@ OF_ONE = {
   "mnist": {"--init-scale": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "0"], "--data": ["/nowhere"]},
   "qm9": {"--init-scale": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "0"], "--seed": ["-1"]},
   "imdb": {"--clip-norm": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "0"], "--seed": ["x"]},
+  "s5": {"--operation": ["", "yx", "xyx1"], "--heads": [*NO_INT, "0", "3"], "--p": ["97"]},
+  "parity": {
+    "--k": [*NO_INT, "0", "21", "61"],
+    "--n": [*NO_INT, "9", "61"],
+    "--samples": [*NO_INT, "-1", "31", "1048000"],
+    "--momentum": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "1"],  # its default optimizer has it
+  },
+  "teacher": {
+    "--inputs": [*NO_INT, "0"],
+    "--teacher-width": [*NO_INT, "0"],
+    "--samples": [*NO_INT, "-1", "31"],
+    "--init-scale": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "0"],
+  },
   "sweep": {
     "--seeds": [*NO_INT, "0", "-1", "99999"],
     "--at-once": [*NO_INT, "0", "-1"],

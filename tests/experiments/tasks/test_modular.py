@@ -6,38 +6,65 @@ import pytest
 
 from experiments.fields import UsageError
 from experiments.runs import settings
-from experiments.tasks import modular
+from experiments.tasks import TASKS, modular
 from experiments.tasks.task import split_rows
 
 OPERATIONS = {
   "add": lambda x, y, p: (x + y) % p,
   "sub": lambda x, y, p: (x - y) % p,
   "mul": lambda x, y, p: x * y % p,
+  # The polynomials as Horner's rule or a product has them.
+  "x2+y2": lambda x, y, p: ((x + y) ** 2 - 2 * x * y) % p,
+  "x2+xy+y2": lambda x, y, p: ((x + y) ** 2 - x * y) % p,
+  "x2+xy+y2+x": lambda x, y, p: (x * (x + y + 1) + y * y) % p,
+  "x3+xy": lambda x, y, p: x * (x * x + y) % p,
+  "x3+xy2+y": lambda x, y, p: (x * (x * x + y * y) + y) % p,
 }
+DIVIDING = ("div", "div-or-sub")
+
+
+def test_every_operation_is_here():
+  assert {*OPERATIONS, *DIVIDING} == set(modular.OPERATIONS)
 
 
 @pytest.mark.parametrize("p", [5, 13, 97])
-@pytest.mark.parametrize("operation", [*OPERATIONS, "div"])
+@pytest.mark.parametrize("operation", [*OPERATIONS, *DIVIDING])
 def test_table(operation, p):
   rows = list(zip(*modular.table(operation, p), strict=True))
   assert [(x, y) for x, y, _ in rows] == [(x, y) for x in range(p) for y in range(1, p)]
   for x, y, answer in rows:
     assert 0 <= answer < p
-    if operation == "div":
+    if operation == "div" or (operation == "div-or-sub" and y % 2):
       assert answer * y % p == x
+    elif operation == "div-or-sub":
+      assert answer == int(x - y) % p
     else:
       assert answer == OPERATIONS[operation](int(x), int(y), p)
 
 
 def test_the_reference_has_9312_rows_in_batches_of_512_and_one_of_48():
   assert len(modular.table("mul", 97)[0]) == 9_312
-  assert modular.train_count(modular.Settings()) == 4_656 == 9 * 512 + 48
+  assert modular.Settings().training == 4_656 == 9 * 512 + 48
 
 
-def test_zero_may_be_included():
-  x, y, answer = modular.table("mul", 5, include_zero=True)
+@pytest.mark.parametrize(
+  ("p", "fraction", "training", "held_out"),
+  [(97, 0.3, 2_793, 6_519), (113, 0.3, 3_796, 8_860), (113, 0.95, 12_023, 633)],
+)
+def test_any_fraction_of_any_modulus(p, fraction, training, held_out):
+  own = settings.make("modular", p=p, train_fraction=fraction).of_task
+  parts = TASKS["modular"].data(own, jax.random.key(0))
+  assert (len(parts.train[0]), len(parts.validation[0])) == (training, held_out)
+  x, y, answer = np.concatenate([parts.train, parts.validation], axis=1).astype(int)
+  assert len(set(zip(x.tolist(), y.tolist(), strict=True))) == p * (p - 1)
+  assert np.all(answer == x * y % p)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_zero_may_be_included(operation):
+  x, y, answer = modular.table(operation, 5, include_zero=True)
   assert len(x) == 25
-  assert np.all(answer == x * y % 5)
+  assert np.all(answer == OPERATIONS[operation](x.astype(int), y.astype(int), 5))
 
 
 def test_split():
@@ -65,6 +92,9 @@ def test_split():
     ({"batch_size": 0}, "--batch-size"),
     ({"p": 7}, "--batch-size"),
     ({"operation": "div", "include_zero": True}, "--include-zero"),
+    ({"p": 9, "operation": "div-or-sub"}, "--p"),
+    ({"operation": "div-or-sub", "include_zero": True}, "--include-zero"),
+    ({"operation": "x4"}, r"--operation must be one of .*x3\+xy2\+y"),
     ({"width": 130}, "--heads"),
     ({"operands": "float16"}, "--operands"),
   ],

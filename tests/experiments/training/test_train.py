@@ -178,11 +178,12 @@ def test_data_is_an_argument_not_a_constant():
 
 
 def test_fresh_samples_each_step():
-  """An epoch is a step; each has examples of its own, drawn by the state's key."""
+  """An epoch is a step; each has examples of its own, drawn by the state's key and the split."""
+  slope = jnp.asarray([1.0, -2.0, 3.0])
 
-  def sample(key):
+  def sample(key, slope):
     x = jax.random.normal(key, (8, 3))
-    return x, x @ jnp.asarray([1.0, -2.0, 3.0])
+    return x, x @ slope
 
   def score(params, examples):
     x, y = examples
@@ -192,17 +193,17 @@ def test_fresh_samples_each_step():
     return optax.with_extra_args_support(optax.sgd(numbers["rate"]))
 
   trained = Train(lambda key: jnp.zeros(3), score, optimizer, 8, sample=sample)
-  held_out = sample(jax.random.key(5))
+  held_out = sample(jax.random.key(5), slope)
   numbers = {"rate": jnp.float32(0.1)}
   state = trained.init(jax.random.key(0), numbers)
-  split = Split(None, held_out)
+  split = Split(slope, held_out)
   after, table = trained.run(state, split, numbers, evaluations=3, epochs=2)
   assert table["step"].tolist() == [2, 4, 6]
 
   params, key, losses = np.zeros(3), state.key, []
   for _ in range(6):
     drawn, key = jax.random.split(key)
-    x, y = map(np.asarray, sample(drawn))
+    x, y = map(np.asarray, sample(drawn, slope))
     losses.append(np.mean((x @ params - y) ** 2))
     params = params - 0.1 * 2 * x.T @ (x @ params - y) / 8
   np.testing.assert_allclose(after.params, params, rtol=1e-4)

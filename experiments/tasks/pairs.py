@@ -1,0 +1,91 @@
+"""A table of x ∘ y: its settings, its split, and the paper's transformer on it.
+
+A part of all pairs is soon memorised; the question is how many steps later the others are
+understood.
+"""
+
+import dataclasses
+from typing import cast
+
+import jax
+import numpy as np
+import optax
+
+from experiments.fields import INSIDE, UsageError, between, one_of, setting
+from experiments.tasks.models.layers import DOT_GENERAL, OperandDtype, pure
+from experiments.tasks.models.transformer import Transformer
+from experiments.tasks.task import Data, Model, accuracy, check_batch, split_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What every table has; `numbers` and `pairs` are its own."""
+
+  operation: str = setting("", "data", "x ∘ y")
+  train_fraction: float = setting(0.5, "shape", "of all pairs; the others validate", INSIDE)
+  batch_size: int = setting(
+    512, "shape", "pairs a step; the last batch of an epoch may be smaller", between(1, 2**31 - 1)
+  )
+  operands: str = setting(
+    "float32",
+    "model",
+    "what matrix products multiply; with bfloat16 their sums stay float32",
+    one_of(*DOT_GENERAL),
+  )
+  width: int = setting(128, "model", "of the transformer", between(1, 65_536))
+  heads: int = setting(4, "model", "of its attention, a divisor of the width", between(1, 65_536))
+  layers: int = setting(2, "model", "of the transformer", between(1, 1_000))
+
+  @property
+  def numbers(self) -> int:
+    """How many there are to combine."""
+    raise NotImplementedError
+
+  @property
+  def pairs(self) -> int:
+    """How many of their pairs have an answer."""
+    return self.numbers**2
+
+  @property
+  def training(self) -> int:
+    """How many of the pairs are trained on."""
+    return int(self.pairs * self.train_fraction)
+
+
+def check(settings: Settings) -> None:
+  """Raises a `UsageError` for a split, a batch or heads that cannot be."""
+  if not 0 < settings.training < settings.pairs:
+    raise UsageError(
+      f"--train-fraction {settings.train_fraction} of {settings.pairs} pairs leaves none to "
+      f"{'validate' if settings.training else 'train on'}."
+    )
+  check_batch(settings.batch_size, settings.training, "pairs")
+  if settings.width % settings.heads:
+    raise UsageError(f"--heads must divide --width {settings.width}; got {settings.heads}.")
+
+
+def all_pairs(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Each of `x` with each of `y`, x slowest."""
+  first, second = np.meshgrid(x, y, indexing="ij")
+  return first.ravel(), second.ravel()
+
+
+def split(settings: Settings, key: jax.Array, rows: tuple[np.ndarray, ...]) -> Data:
+  """A table's rows, some to train on and the others to validate."""
+  return Data(*split_rows(key, rows, settings.training))
+
+
+def model(settings: Settings) -> Model:
+  """The paper's model and loss; an example is (x, y, answer), each int32 ()."""
+  init, predict = pure(
+    lambda rngs: Transformer(
+      settings.numbers,
+      width=settings.width,
+      heads=settings.heads,
+      layers=settings.layers,
+      operands=cast(OperandDtype, settings.operands),
+      rngs=rngs,
+    )
+  )
+  loss = optax.softmax_cross_entropy_with_integer_labels
+  return Model(init, predict, loss, {"accuracy": accuracy})
