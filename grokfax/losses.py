@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from grokfax import _trees
 
+__all__ = ["stablemax_cross_entropy"]
+
 
 def _stable(x: jax.Array) -> jax.Array:
   """s(x) = x + 1 from 0 on, and 1/(1 - x) below."""

@@ -20,7 +20,11 @@ ROOT = Path(__file__).parent.parent
 # Every public name, those of public modules with the module before them.
 PUBLIC = {
   (f"{prefix}{name}"): getattr(module, name)
-  for prefix, module in (("", grokfax), ("spectrum.", grokfax.spectrum))
+  for prefix, module in (
+    ("", grokfax),
+    ("losses.", grokfax.losses),
+    ("spectrum.", grokfax.spectrum),
+  )
   for name in module.__all__
   if not inspect.ismodule(getattr(module, name))
 }
@@ -33,18 +37,21 @@ def test_all_is_what_there_is():
     "conditions",
     "filters",
     "gates",
+    "geometry",
     "masks",
     "optimizers",
     "penalties",
+    "resets",
   }  # whose names are handed on
   assert set(grokfax.__all__) == names - private
-  defined = {
-    n
-    for n, v in vars(grokfax.spectrum).items()
-    if getattr(v, "__module__", "").startswith("grokfax.spectrum") and not n.startswith("_")
-  }
-  assert set(grokfax.spectrum.__all__) == defined
-  for module in (grokfax, grokfax.spectrum):
+  for module in (grokfax.losses, grokfax.spectrum):
+    defined = {
+      n
+      for n, v in vars(module).items()
+      if getattr(v, "__module__", "").startswith(module.__name__) and not n.startswith("_")
+    }
+    assert set(module.__all__) == defined
+  for module in (grokfax, grokfax.losses, grokfax.spectrum):
     assert list(module.__all__) == sorted(module.__all__)
 
 
