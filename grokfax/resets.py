@@ -104,7 +104,7 @@ def reset_when(
 
   def update_fn(updates, state, params=None, **extra_args):
     answer, condition_state = ask(when.test, state.condition_state, state.reset_step, **extra_args)
-    holds = jnp.where(_arguments.as_strength(answer) > 0, 1, 0)
+    holds = (_arguments.as_strength(answer) > 0).astype(jnp.int32)
 
     def anew(old):
       return jax.tree.map(_as, old, inner.init(updates if params is None else params))

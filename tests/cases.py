@@ -63,6 +63,15 @@ def _from_memorising_to_grokking(lamb, threshold):
   return grokfax.gate(grokfax.gate(grokfax.grokfast_ma(3, lamb), memorised), grokfax.until(grokked))
 
 
+def _ma_anew(threshold):
+  return grokfax.reset_when(grokfax.grokfast_ma(3), _memorised(threshold))
+
+
+def _recorded_around(length):
+  """What is recorded changes nothing: the updates are the filter's."""
+  return optax.chain(grokfax.spectrum.record(length), grokfax.grokfast_ema())
+
+
 def _decoupled_penalty(coefficient):
   return optax.chain(
     grokfax.grokfast_ema(),
@@ -168,6 +177,8 @@ CASES: dict[str, Case] = {
     {"ratio": optax.linear_schedule(1.0, 1.5, 5), "scope": "global"},
     bears_none=False,  # an array that does not move has its part in the norm of all
   ),
+  "reset": Case(_ma_anew, {"threshold": 0.5}, metrics=ACCURACY),
+  "recorded": Case(_recorded_around, {"length": 2}, ("length",)),
   "gate_from_step": Case(_ema_from, {"n": 2}),
   "gate_below": Case(_ema_below, {"threshold": 0.5}, metrics=ACCURACY),
   "gate_latched_ramp": Case(_ema_latched_ramp, {"threshold": 0.5, "steps": 3.0}, metrics=ACCURACY),
@@ -200,8 +211,7 @@ CASES |= {name: case._replace(bears_none=False) for name, case in OPTIMIZERS.ite
 # One for each form of state, mask, metrics and chain: the others differ from these in what they
 # compute, which a wrapper, a trainer, a mesh or a disk does not see.
 KINDS = (
-  "ema", "multiscale", "ma", "ma_blocks", "fir", "iir_first", "penalty_not_bias",
-  "compression_growing", "compression_not_bias", "orthogonal", "egalitarian_columns",
-  "norm_projected", "gate_latched_ramp", "gate_in_gate", "grokfast_adam",
-  "grokfast_delayed_compression_adamw",
+  "ema", "multiscale", "ma", "fir", "iir_first", "penalty_not_bias", "compression_growing",
+  "compression_not_bias", "norm_projected", "reset", "recorded", "gate_latched_ramp",
+  "gate_in_gate", "grokfast_adam", "grokfast_delayed_compression_adamw",
 )  # fmt: skip

@@ -34,16 +34,21 @@ def _projected(updates: optax.Updates, key: jax.Array) -> jax.Array:
 
   def project(index, part):
     part = jnp.asarray(part, jnp.float32)
-    signs = jax.random.bits(jax.random.fold_in(key, index), part.shape, jnp.uint8)
-    bits = [(signs >> bit) & 1 for bit in range(PROJECTIONS)]
-    return jnp.stack([jnp.sum(jnp.where(bit == 1, -part, part)) for bit in bits])
+    drawn = jax.random.bits(jax.random.fold_in(key, index), part.shape, jnp.uint8)
+    bits = (jnp.asarray((drawn >> bit) & 1, jnp.float32) for bit in range(PROJECTIONS))
+    return jnp.stack([jnp.sum(part * (1 - 2 * bit)) for bit in bits])
 
   parts = []
   for g in jax.tree.leaves(updates):
     if not _trees.is_missing(g):
       parts += [jnp.real(g), jnp.imag(g)] if jnp.iscomplexobj(g) else [g]
   products = [project(index, part) for index, part in enumerate(parts)]
-  return sum(products, jnp.zeros([PROJECTIONS]))
+  return sum(products, jnp.zeros([PROJECTIONS], jnp.float32))
+
+
+def _angle(turns: jax.Array, length: int) -> jax.Array:
+  """So many nth parts of a whole turn, in radians."""
+  return jnp.asarray(turns, jnp.float32) * jnp.float32(2 * jnp.pi / length)
 
 
 def record(length: int = 512, *, seed: int = 0) -> optax.GradientTransformationExtraArgs:
@@ -109,7 +114,7 @@ def record(length: int = 512, *, seed: int = 0) -> optax.GradientTransformationE
   _arguments.check_int("seed", seed, 0)
   frequencies = jnp.arange(length // 2 + 1)
   ends = (frequencies == 0) | (frequencies == length // 2)
-  scale = jnp.where(ends, 1, 2) / (3 / 8 * length)  # the sum of the squares of Hann's window
+  scale = jnp.where(ends, 8 / 3, 16 / 3).astype(jnp.float32) / length  # Σh² is 3n/8
 
   def init_fn(params):
     del params
@@ -128,9 +133,8 @@ def record(length: int = 512, *, seed: int = 0) -> optax.GradientTransformationE
 
     def advance(running, age, begun):
       """One of the two segments with this step, and the power of one that ends with it."""
-      turn = 2 * jnp.pi / length
-      hann = (1 - jnp.cos(turn * age)) / 2
-      angles = turn * (frequencies * age % length)
+      hann = (1 - jnp.cos(_angle(age, length))) / 2
+      angles = _angle(frequencies * age % length, length)
       wave = jax.lax.complex(jnp.cos(angles), -jnp.sin(angles))
       running = jnp.where(age == 0, 0, running) + jnp.outer(hann * y, wave)
       power = jnp.mean(jnp.abs(running) ** 2, axis=0) * scale

@@ -35,6 +35,7 @@ def test_rows_of_populations(monkeypatch):
   assert all(row.keys() == {name for name in saved if "torch" not in name} for row in rows[:3])
 
 
+@pytest.mark.gate
 def test_rates_count_the_steps_of_all_members(monkeypatch):
   """A call is an epoch, here of three steps, of each member."""
   monkeypatch.setattr(tools, "in_turns", lambda runs, seconds: {name: [0.5] * 2 for name in runs})

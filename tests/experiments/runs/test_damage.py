@@ -123,7 +123,7 @@ def test_a_finished_run(stages, tmp_path, number, edit, at, flags):
   check(stages, tmp_path, "finished", number, edit, at, flags)
 
 
-@settings(bare, max_examples=25)
+@settings(bare, max_examples=12)
 @given(**where)
 def test_a_killed_run(stages, tmp_path, number, edit, at, flags):
   check(stages, tmp_path, "killed", number, edit, at, flags)

@@ -71,8 +71,8 @@ def test_side_by_side_in_waves(one_after_another, tmp_path):
   ("what", "at_once"),
   [
     *((what, 1) for what in TWO),
-    ("batch sizes", 2),
-    *(pytest.param(what, 2, marks=pytest.mark.gate) for what in TWO if what != "batch sizes"),
+    pytest.param("batch sizes", 2, marks=pytest.mark.gate),
+    *(pytest.param(what, 2, marks=pytest.mark.slow) for what in TWO if what != "batch sizes"),
   ],
 )
 def test_two_programs(what, at_once, tmp_path):
@@ -138,7 +138,14 @@ def test_on_a_cpu_members_train_one_after_another():
 _TINY = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1}
 
 
-@pytest.mark.parametrize("share", [pytest.param(1.0, marks=pytest.mark.gate), 0.6, 0.0])
+@pytest.mark.parametrize(
+  "share",
+  [
+    pytest.param(1.0, marks=pytest.mark.slow),
+    pytest.param(0.6, marks=pytest.mark.gate),
+    0.0,
+  ],
+)
 def test_on_an_accelerator_as_many_as_memory_allows(share, monkeypatch):
   """As their states tell, then as the compiled program does; on all eight devices."""
   members = [settings.make("modular", seed=seed, **_TINY) for seed in range(24)]

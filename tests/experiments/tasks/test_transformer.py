@@ -43,7 +43,7 @@ def plain(params, x, y, heads=4):
   return norm(params["ln_f"], h)[:, -1] @ params["head"]["kernel"]
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers", [1, 3])
 def test_logits_and_gradients_are_those_of_the_plain_form(layers):
   init, apply = pure(lambda rngs: Transformer(P, width=32, layers=layers, rngs=rngs))
   key = jax.random.key(1)
