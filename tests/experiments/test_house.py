@@ -42,13 +42,13 @@ def test_no_folder_is_crowded():
 @pytest.mark.parametrize(
   ("library", "rooms"),
   [
-    ("matplotlib", {"reports", "benchmarks"}),
-    ("tqdm", {"terminal", "tasks", "benchmarks"}),
-    ("argparse", {"terminal", "benchmarks"}),
+    ("matplotlib", {"reports", "benchmarks", "studies"}),
+    ("tqdm", {"terminal", "tasks", "benchmarks", "studies"}),
+    ("argparse", {"terminal", "benchmarks", "studies"}),
     ("scipy", {"reports"}),
     ("filelock", {"runs"}),
     ("flax", {"tasks"}),
-    ("grokfax", {"methods", "benchmarks"}),
+    ("grokfax", {"methods", "benchmarks", "studies"}),
   ],
 )
 def test_a_library_is_known_where_it_belongs(library, rooms):

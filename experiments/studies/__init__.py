@@ -1,0 +1,1 @@
+"""Studies: named questions, their runs, and what is drawn from them."""
