@@ -12,7 +12,12 @@ import optax
 from experiments.fields import UsageError, fields_of, flag, part
 from experiments.methods import optimizers
 from experiments.methods.compression import DELAYED_COMPRESSION, GROKFAST_EMA_DELAYED_COMPRESSION
-from experiments.methods.grokfast import GROKFAST_EMA, GROKFAST_MA, GROKFAST_MA_TWO_STAGE
+from experiments.methods.grokfast import (
+  GROKFAST_EMA,
+  GROKFAST_EMA_TWO_STAGE,
+  GROKFAST_MA,
+  GROKFAST_MA_TWO_STAGE,
+)
 from experiments.methods.method import BASELINE, Method, Nothing
 from experiments.methods.optimizers import OPTIMIZERS
 
@@ -25,6 +30,7 @@ METHODS = {
     GROKFAST_MA,
     GROKFAST_MA_TWO_STAGE,
     GROKFAST_EMA,
+    GROKFAST_EMA_TWO_STAGE,
     DELAYED_COMPRESSION,
     GROKFAST_EMA_DELAYED_COMPRESSION,
   )

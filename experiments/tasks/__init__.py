@@ -1,8 +1,9 @@
 """What is learnt: a file a task, and a line for it here."""
 
+from experiments.tasks.adder import ADDER
 from experiments.tasks.imdb import IMDB
 from experiments.tasks.mnist import MNIST
 from experiments.tasks.modular import MODULAR
 from experiments.tasks.qm9 import QM9
 
-TASKS = {task.name: task for task in (MODULAR, MNIST, QM9, IMDB)}
+TASKS = {task.name: task for task in (MODULAR, MNIST, QM9, IMDB, ADDER)}

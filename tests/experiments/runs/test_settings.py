@@ -54,7 +54,7 @@ def test_evaluations_too_far_apart():
 OTHER = {int: lambda v: v + 1, float: lambda v: v / 2 + 0.2, bool: lambda v: not v}
 CHOICES = {
   "optimizer": "nadam", "schedule": "linear", "operation": "add", "operands": "bfloat16",
-  "width": 256, "heads": 2, "p": 113,
+  "width": 256, "heads": 1, "p": 113,
 }  # fmt: skip
 COUNTED = ("data", "model", "number", "shape")
 
@@ -86,10 +86,9 @@ def test_no_two_settings_are_pooled_that_differ_in_a_field(change, seed):
   """Nor are two told alike, whatever differs; seeds of one setting are."""
   task, method, optimizer, name = change
   one = settings.make(task, method=method, optimizer=optimizer)
-  other, again = (
-    changed(one, name),
-    settings.make(task, method=method, optimizer=optimizer, seed=seed, steps=7),
-  )
+  shorter = {"steps": 7} if one["schedule"] == "constant" else {}  # else the rate would be another
+  again = settings.make(task, method=method, optimizer=optimizer, seed=seed, **shorter)
+  other = changed(one, name)
   keys = [identity.identity(each) for each in (one, other, again)]
   assert keys[0] == keys[2] != keys[1]
   told = [identity.sentence(task, key) for key in keys]
