@@ -83,6 +83,14 @@ def test_the_score_is_that_of_sums_that_are_written_as_text():
   np.testing.assert_allclose(model.loss(logits, answers), by_hand, rtol=1e-4)
 
 
+def begun(held_out, **given):
+  """Settings, training functions and a beginning, with fewer sums held out."""
+  chosen = settings.make("adder", **given)
+  train, (init, _) = plan.train_of(chosen), plan.init_of(chosen)
+  validation = tuple(column[:held_out] for column in init.split.validation)
+  return chosen, train, init._replace(split=init.split._replace(validation=validation))
+
+
 def generated(model, params, tokens, digits):
   """The sums that the model writes greedily, a token at a time, from the numbers alone."""
   first = adder.asked(digits)
@@ -96,14 +104,13 @@ def generated(model, params, tokens, digits):
 
 def test_a_wide_one_learns_and_is_scored_as_it_generates():
   wide = {"digits": 6, "width": 16, "hidden": 32, "learning_rate": 0.02, "lr_warmup": 20.0}
-  chosen = settings.make("adder", method="baseline", steps=300, **wide)
-  train, (init, _) = plan.train_of(chosen), plan.init_of(chosen)
+  chosen, train, init = begun(2_000, method="baseline", steps=300, **wide)
   run = jax.jit(functools.partial(train.run, evaluations=1, epochs=300))
   state, row = run(train.init(init.key, init.numbers), init.split, init.numbers)
   assert row["val_digit_accuracy"].item() > 0.5
 
   model = adder.model(chosen.of_task)
-  tokens, answers = (column[:2_000] for column in init.split.validation)
+  tokens, answers = init.split.validation
   scores = jax.jit(functools.partial(score, model))(state.params, (tokens, answers))
   right = (generated(model, state.params, tokens, 6) == np.asarray(answers)).all(1)
   np.testing.assert_array_equal(scores["accuracy"], right)
@@ -158,3 +165,18 @@ def test_the_filter_starts_in_the_middle():
   chosen = settings.make("adder", method="grokfast_ema_two_stage")
   assert chosen["start_step"] == chosen["steps"] / 2
   assert (chosen["alpha"], chosen["lamb"], chosen["weight_decay"]) == (0.98, 2.0, 0.0)
+
+
+def test_up_to_its_start_a_run_is_that_without_the_filter():
+  """To the last bit: they share a program."""
+  short = {"digits": 6, "batch_size": 8, "start_step": 6.0, "steps": 8}
+  _, train, init = begun(50, method="grokfast_ema_two_stage", **short)
+  run = jax.jit(functools.partial(train.run, evaluations=4, epochs=2))
+
+  def losses(lamb):
+    numbers = {**init.numbers, "lamb": jnp.float32(lamb)}
+    return run(train.init(init.key, numbers), init.split, numbers)[1]["val_loss"].tolist()
+
+  plain, filtered = losses(0.0), losses(2.0)
+  assert plain[:3] == filtered[:3]
+  assert plain[3] != filtered[3]
