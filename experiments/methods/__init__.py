@@ -18,7 +18,12 @@ from experiments.methods.geometry import (
   ORTHOGONAL_GRADIENT,
   PROJECT_PARAMS_NORM,
 )
-from experiments.methods.grokfast import GROKFAST_EMA, GROKFAST_MA, GROKFAST_MA_TWO_STAGE
+from experiments.methods.grokfast import (
+  GROKFAST_EMA,
+  GROKFAST_EMA_TWO_STAGE,
+  GROKFAST_MA,
+  GROKFAST_MA_TWO_STAGE,
+)
 from experiments.methods.losses import STABLEMAX
 from experiments.methods.method import BASELINE, Method, Nothing
 from experiments.methods.optimizers import OPTIMIZERS
@@ -32,6 +37,7 @@ METHODS = {
     GROKFAST_MA,
     GROKFAST_MA_TWO_STAGE,
     GROKFAST_EMA,
+    GROKFAST_EMA_TWO_STAGE,
     DELAYED_COMPRESSION,
     GROKFAST_EMA_DELAYED_COMPRESSION,
     ORTHOGONAL_GRADIENT,

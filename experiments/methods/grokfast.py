@@ -19,6 +19,15 @@ class Ema:
 
 
 @dataclasses.dataclass(frozen=True)
+class EmaTwoStage(Ema):
+  """The same, from a step on."""
+
+  start_step: float = setting(
+    500.0, "number", "the first step at which the average is added", NOT_NEGATIVE
+  )
+
+
+@dataclasses.dataclass(frozen=True)
 class Ma:
   """The filter by the average of the last gradients."""
 
@@ -43,6 +52,12 @@ def ema(h: Any, optimizer: Optimizer) -> Optimizer:
   return optax.chain(grokfax.grokfast_ema(h.alpha, h.lamb), optimizer)
 
 
+def ema_two_stage(h: Any, optimizer: Optimizer) -> Optimizer:
+  """EMA whose average is added from a step on, then the optimizer."""
+  lamb = grokfax.start_at(h.start_step, h.lamb)
+  return optax.chain(grokfax.grokfast_ema(h.alpha, lamb), optimizer)
+
+
 def ma(h: Any, optimizer: Optimizer) -> Optimizer:
   """MA, then the optimizer."""
   return optax.chain(_window(h, h.lamb), optimizer)
@@ -60,5 +75,6 @@ def _window(h: Any, lamb: optax.ScalarOrSchedule) -> Optimizer:
 
 
 GROKFAST_EMA = Method("grokfast_ema", Ema, ema)
+GROKFAST_EMA_TWO_STAGE = Method("grokfast_ema_two_stage", EmaTwoStage, ema_two_stage)
 GROKFAST_MA = Method("grokfast_ma", Ma, ma)
 GROKFAST_MA_TWO_STAGE = Method("grokfast_ma_two_stage", MaTwoStage, ma_two_stage)

@@ -20,6 +20,7 @@ SOURCES = {
   "grokfast_ma": {"window_size": 100, "lamb": 5, "weight_decay": 0.01},
   "grokfast_ma_two_stage": {"window_size": 100, "lamb": 5, "start_step": 500, "weight_decay": 0},
   "grokfast_ema": {"alpha": 0.98, "lamb": 2, "weight_decay": 0.005},
+  "grokfast_ema_two_stage": {"alpha": 0.98, "lamb": 2, "start_step": 500, "weight_decay": 0},
   "delayed_compression": {"coefficient": 0.01, "threshold": 0.99, "weight_decay": 0},
   "grokfast_ema_delayed_compression": {
     "alpha": 0.98,
@@ -60,6 +61,7 @@ def by_hand(name):
     "grokfast_ma": [grokfax.grokfast_ma(3, 5.0)],
     "grokfast_ma_two_stage": [grokfax.grokfast_ma(3, grokfax.start_at(5, 5.0))],
     "grokfast_ema": [ema],
+    "grokfast_ema_two_stage": [grokfax.grokfast_ema(0.98, grokfax.start_at(5, 2.0))],
     "delayed_compression": [penalty],
     "grokfast_ema_delayed_compression": [ema, penalty],  # filter, penalty, optimizer
   }.get(name, [])
@@ -112,6 +114,9 @@ NAMED = {
     grokfax.grokfast_ma_adam, window_size=3, lamb=grokfax.start_at(5, 5.0), weight_decay=0.0
   ),
   "grokfast_ema": grokfax.grokfast_adam,
+  "grokfast_ema_two_stage": functools.partial(
+    grokfax.grokfast_adam, lamb=grokfax.start_at(5, 2.0), weight_decay=0.0
+  ),
   "delayed_compression": grokfax.delayed_compression_adam,
   "grokfast_ema_delayed_compression": grokfax.grokfast_delayed_compression_adamw,
 }

@@ -19,6 +19,7 @@ TINY = {
   "s5": {"train_fraction": 0.01, "batch_size": 64, **SMALL},
   "parity": {"width": 16},
   "teacher": {"width": 16},
+  "adder": {"digits": 6, "batch_size": 8},
 }
 
 
@@ -58,8 +59,7 @@ def test_an_evaluation_has_static_loops_alone(name, prepared, monkeypatch):
   task, _, elsewhere = name.partition(", ")
   if elsewhere:
     monkeypatch.setattr(imdb, "TOGETHER", None)
-  given = TINY.get(task, {"data": prepared})
-  chosen = settings.make(task, **given)
+  chosen = settings.make(task, **TINY.get(task, {"data": prepared}))
   train, (init, _) = plan.train_of(chosen), plan.init_of(chosen)
   epochs = chosen["eval_every"] if chosen["eval_every"] > 1 else 2  # a loop of one is none
   population = Population(train, init, epochs=epochs)
