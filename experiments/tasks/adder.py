@@ -37,12 +37,12 @@ class Settings:
   # With fewer digits training would meet the sums that are held out.
   digits: int = setting(10, "model", "of each number", between(6, 100))
   batch_size: int = setting(128, "shape", "sums a step", between(1, 65_536))
-  width: int = setting(5, "model", "of the transformer", between(1, 65_536))
+  width: int = setting(4, "model", "of the transformer", between(1, 65_536))
   heads: int = setting(2, "model", "of its attention, with the same keys", between(1, 65_536))
   planes: int = setting(
-    2, "model", "of a head, each twice its width; at most half a number's tokens", between(1, 51)
+    2, "model", "pairs of a head's features, each turned at its own pace", between(1, 51)
   )
-  hidden: int = setting(10, "model", "width of its MLP", between(1, 65_536))
+  hidden: int = setting(6, "model", "width of its MLP", between(1, 65_536))
   layers: int = setting(1, "model", "of the transformer", between(1, 1_000))
 
 
@@ -136,10 +136,10 @@ ADDER = Task(
       "learning_rate": 0.01,
       "lr_warmup": 200.0,
       "schedule": "cosine",
-      "steps": 20_000,
+      "steps": 40_000,
       "eval_every": 500,
     },
-    by_method={"grokfast_ema_two_stage": {"start_step": 10_000.0}},
+    by_method={"grokfast_ema_two_stage": {"start_step": 20_000.0}},
   ),
   goals=(Goal("val_accuracy", 0.99), Goal("val_accuracy", 0.95)),
   columns={

@@ -1,4 +1,4 @@
-"""A decoder-only transformer of a few hundred parameters, for rows of digits.
+"""A decoder-only transformer of some two hundred parameters, for rows of digits.
 
     x = E[tokens]
     x = x + attention(norm(x));  x = x + mlp(norm(x))      in each block
