@@ -111,6 +111,18 @@ def slow_share(runs: list[dict[str, Any]], phase: str) -> float:
   return statistics.median(share[omega() < SLOW].sum() for share in spectra(runs, phase))
 
 
+def shares(arms: Mapping[str, list[dict[str, Any]]]) -> dict[str, dict[str, dict[str, float]]]:
+  """For each arm and phase how many runs have it, and the median share of the power that is slow."""
+  found: dict[str, dict[str, dict[str, float]]] = {}
+  for arm, runs in arms.items():
+    present = [phase for phase in ("memorised", *PHASES) if len(spectra(runs, phase))]
+    found[arm] = {
+      phase: {"runs": len(spectra(runs, phase)), "slow": round(slow_share(runs, phase), 4)}
+      for phase in present
+    }
+  return found
+
+
 def draw(arms: Mapping[str, list[dict[str, Any]]]) -> Figure:
   """A panel for each arm: median and range over the seeds of each phase."""
   drawn = Figure(figsize=(11, 3.6), layout="constrained")
@@ -137,8 +149,10 @@ def main(argv: list[str] | None = None) -> None:
   parser.add_argument("--seeds", type=int, default=5)
   chosen = parser.parse_args(argv)
   run_all(chosen.out, chosen.seeds)
+  found = read(chosen.out)
+  write_json(chosen.out / "shares.json", shares(found))
   with new_file(chosen.out / "spectrum.png") as part:
-    draw(read(chosen.out)).savefig(part, format="png", dpi=110)
+    draw(found).savefig(part, format="png", dpi=110)
 
 
 if __name__ == "__main__":

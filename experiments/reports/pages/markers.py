@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "experiments" / "results"
 PAGES = (
   ROOT / "README.md",
+  ROOT / "docs" / "neighbours.md",
   ROOT / "experiments" / "README.md",
   RESULTS / "README.md",
   RESULTS / "benchmarks" / "README.md",
