@@ -15,6 +15,7 @@ from grokfax.conditions import (
   until,
 )
 from grokfax.filters import (
+  GrokfastBlockMaState,
   GrokfastEmaState,
   GrokfastFirState,
   GrokfastIirState,
@@ -55,6 +56,7 @@ __version__ = "0.1.0"
 __all__ = [
   "FrobeniusPenaltyState",
   "GateState",
+  "GrokfastBlockMaState",
   "GrokfastEmaState",
   "GrokfastFirState",
   "GrokfastIirState",

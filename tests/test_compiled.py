@@ -105,11 +105,12 @@ WINDOWED = {
 def test_the_ring_is_written_in_place(name, context, window_size):
   build, members, born = CONTEXTS[context]
   compiled = build(WINDOWED[name](window_size), window_size)
-  shape = (window_size, *SHAPE) if members == 1 else (members, window_size, *SHAPE)
+  size = window_size + (name == "ma of blocks")
+  shape = (size, *SHAPE) if members == 1 else (members, size, *SHAPE)
   assert f"[{','.join(map(str, shape))}]" in compiled.as_text()
   assert copies_and_scatters(compiled.as_text(), shape) == []
   # Beside the ring a handful of arrays of the parameters' size.
-  rings = members * window_size * RING_BYTES
+  rings = members * size * RING_BYTES
   assert temporary_bytes(compiled) < born * rings + 8 * members * RING_BYTES
 
 
@@ -117,7 +118,7 @@ WHOLE = r"\[(\d+,)?50,64,32\]"
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("name", ["ma", "fir"])
 def test_a_ring_of_bfloat16_is_not_converted(name, context):
   """XLA's CPU backend would make it float32 and back again at every step, all of the window."""
   build, *_ = CONTEXTS[context]

@@ -9,6 +9,7 @@ import pytest
 import grokfax
 from tests.cases import CASES, FILTERS
 from tests.helpers import copies_and_scatters, run, temporary_bytes
+from tests.test_windows import weights_at
 
 G = [jnp.asarray(g, jnp.float32) for g in np.random.default_rng(0).normal(size=(20, 3))]
 
@@ -44,9 +45,9 @@ def test_in_the_middle_of_a_block_the_average_is_of_what_came_since():
   tx = grokfax.grokfast_ma(6, 1.0, blocks=2, warmup=False)
   ours, _ = run(grokfax.reset_when(tx, grokfax.from_step(7)), G)
   for t in range(7, len(G)):
-    length = min(t - 7, 6 - 3 + t % 3) + 1
-    expected = G[t] + np.mean(G[t - length + 1 : t + 1], axis=0)
-    np.testing.assert_allclose(ours[t], expected, rtol=1e-5)
+    weights = weights_at(t, 6, 2)[: t - 6]
+    average = np.average(G[t - len(weights) + 1 : t + 1][::-1], axis=0, weights=weights)
+    np.testing.assert_allclose(ours[t], G[t] + average, rtol=1e-5)
 
 
 def test_a_condition_that_holds_from_the_first_step_on_changes_nothing():

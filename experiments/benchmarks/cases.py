@@ -34,6 +34,13 @@ def ma(window_size: int) -> Kind:
   return Kind(lambda: [grokfax.grokfast_ma(window_size)], sums=2, window=window_size, slots=2)
 
 
+def _in_blocks(window_size: int, blocks: int) -> Kind:
+  """The same by sums of blocks: the one that grows is read too."""
+  return Kind(
+    lambda: [grokfax.grokfast_ma(window_size, blocks=blocks)], sums=2, window=blocks, slots=3
+  )
+
+
 def _fir(length: int) -> Kind:
   return Kind(lambda: [grokfax.grokfast_fir([1 / length] * length)], window=length, slots=length)
 
@@ -44,6 +51,8 @@ KINDS = {
   "ma 10": ma(10),
   "ma 100": ma(100),
   "ma 1000": ma(1000),
+  "ma 100 in 10": _in_blocks(100, 10),
+  "ma 1000 in 10": _in_blocks(1000, 10),
   "fir 10": _fir(10),
   "iir 2": Kind(lambda: [grokfax.grokfast_iir([0.01], [1.0, -1.8, 0.81])], sums=2),
   "multiscale 3": Kind(

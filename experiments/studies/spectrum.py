@@ -112,7 +112,7 @@ def slow_share(runs: list[dict[str, Any]], phase: str) -> float:
 
 
 def shares(arms: Mapping[str, list[dict[str, Any]]]) -> dict[str, dict[str, dict[str, float]]]:
-  """For each arm and phase how many runs have it, and the median share of the power that is slow."""
+  """For each arm and phase how many runs have it, and the median share of power that is slow."""
   found: dict[str, dict[str, dict[str, float]]] = {}
   for arm, runs in arms.items():
     present = [phase for phase in ("memorised", *PHASES) if len(spectra(runs, phase))]

@@ -7,10 +7,11 @@ A low-pass filter finds that part, and λ times it is added to the gradient:
 ĝₜ = gₜ + λ·slowₜ, which then goes into any optimizer.
 
 Each file has one way to find the slow part: the exponential moving average
-(at one time scale or several), the average of a window, any finite impulse
+(at one time scale or several), the average of a window (whole, or in blocks), any finite impulse
 response, any rational (infinite impulse response) filter.
 """
 
+from grokfax.filters._blocks import GrokfastBlockMaState
 from grokfax.filters._ema import (
   GrokfastEmaState,
   GrokfastMultiscaleState,
@@ -22,6 +23,7 @@ from grokfax.filters._iir import GrokfastIirState, grokfast_iir
 from grokfax.filters._ma import GrokfastMaState, grokfast_ma
 
 __all__ = [
+  "GrokfastBlockMaState",
   "GrokfastEmaState",
   "GrokfastFirState",
   "GrokfastIirState",

@@ -9,7 +9,7 @@ import optax
 
 from grokfax import _arguments, _trees
 from grokfax._arguments import at_step
-from grokfax.filters import _ring
+from grokfax.filters import _blocks, _ring
 
 
 def _check_window(
@@ -39,9 +39,7 @@ class GrokfastMaState(NamedTuple):
       run's own would make a scatter of every write, and copy the window.
     window: the last w gradients as a ring, (w, *shape), in the parameters' dtype
       or ``window_dtype``; on a CPU bfloat16 in float32, where it is written faster.
-      With blocks their sums, (B, *shape), in the accumulator's dtype.
-    recent_sum: sum of those that will be in the next step's window, in the
-      accumulator's dtype.
+    recent_sum: sum of the last w - 1 of them, in the accumulator's dtype.
     fresh_sum: sum of those written since the ring last wrapped.
   """
 
@@ -80,19 +78,16 @@ def grokfast_ma(
   with automatic axes call ``init`` outside of ``jit``, or state where the window
   goes: inside, its zeros are on every device.
 
-  With blocks, B of them, the state keeps sums of w/B gradients in a row instead
-  of each one: a block at a time is forgotten. In the step with the index t,
-  counted from 0, the average is over the last
-
-  .. math::
-
-    L_t = \min(t, \; w - w/B + t \bmod w/B) + 1
-
-  gradients, each with the weight 1/L: once w were seen the window grows from
-  w - w/B + 1 to w, and falls back. Its mean length is w - (w/B - 1)/2, 95.5 for
-  w = 100 in 10 blocks, and its gain for a constant gradient 1 + λ throughout. (It
-  is linear, but not time-invariant: its impulse response depends on where in a
-  block the impulse is.) With ``filter_type="sum"`` the sum is over those L.
+  With blocks, B of them, the state keeps sums of w/B gradients in a row instead of
+  each one, and while the newest block grows the oldest one fades. In the step with
+  the index t, counted from 0, the newest block has the last
+  :math:`n = t \bmod (w/B) + 1` gradients. The weight of each of the last
+  w - w/B + n is 1, and of the w/B before those :math:`1 - n B/w`: w together, at
+  every step, so that the gain for a constant gradient is 1 + λ throughout, and the
+  mean age of what is averaged that of the full window within w/(8B²) of a step.
+  (It is linear, but time-invariant only up to those weights.) Rounding does not
+  build up either, for the sum is made anew every w + w/B steps; a gradient that was
+  not finite is gone 2(w + w/B) steps later.
 
   Args:
     window_size: w, how many gradients the window holds: a Python int >= 1, for
@@ -104,8 +99,9 @@ def grokfast_ma(
     filter_type: "mean", or "sum" for the sum over the window.
     warmup: if True, nothing is added until w gradients are held; if False, the
       mean over those held so far is added from the first step.
-    blocks: B, a Python int that divides w; None keeps each gradient. Under
-      ``optax.inject_hyperparams`` name it in ``static_args``.
+    blocks: B, a Python int that divides w; None keeps each gradient. The state is then
+      a :class:`GrokfastBlockMaState`. Under ``optax.inject_hyperparams`` name it in
+      ``static_args``.
     window_dtype: what the window's gradients are rounded to; None is the
       parameter's own dtype. In bfloat16 an average of w of them is off by at most
       2⁻⁹ of the mean of their sizes, |g|; in float16 by 2⁻¹¹ of it where they are
@@ -146,19 +142,18 @@ def grokfast_ma(
   _arguments.check_choice("warmup", warmup, (True, False))
   _trees.check_float("accumulator_dtype", accumulator_dtype)
   _check_window(window_size, blocks, window_dtype)
+  if blocks is not None:
+    return _blocks.grokfast_ma_of_blocks(
+      window_size, blocks, lamb, filter_type, warmup, accumulator_dtype
+    )
   last_slot = window_size - 1
-  size = window_size if blocks is None else blocks
-  block = window_size // size  # gradients in a slot of the ring
+  kept_as = functools.partial(_ring.narrowed, dtype=window_dtype)
 
   def init_fn(params):
-    if block == 1:
-      dtype = functools.partial(_ring.narrowed, dtype=window_dtype)
-    else:
-      dtype = functools.partial(_trees.accumulator_dtype_of, dtype=accumulator_dtype)
     return GrokfastMaState(
       filter_step=jnp.zeros([], jnp.int32),
       slot=jnp.zeros([], jnp.int32),
-      window=_ring.zeros(params, size, dtype),
+      window=_ring.zeros(params, window_size, dtype=kept_as),
       recent_sum=_trees.accumulators_like(params, accumulator_dtype),
       fresh_sum=_trees.accumulators_like(params, accumulator_dtype),
     )
@@ -166,16 +161,13 @@ def grokfast_ma(
   def update_fn(updates, state, params=None, **extra_args):
     del params, extra_args
     _trees.check_state(state, GrokfastMaState)
-    _trees.check_shapes(updates, state.window, size=size)
+    _trees.check_shapes(updates, state.window, size=window_size)
     step, slot = state.filter_step, state.slot
     next_slot = _ring.after(slot, window_size)
-    place, next_place, age = slot, next_slot, 0
-    if block > 1:
-      place, next_place, age = slot // block, next_slot // block, slot % block
-    held = jnp.minimum(step, window_size - block + age) + 1  # so, for the counter saturates
+    held = jnp.minimum(step, last_slot) + 1  # in this order: the counter saturates
     gain = at_step(lamb, step) / (held if filter_type == "mean" else 1)
     if warmup:
-      gain = jnp.where(step >= last_slot, gain, 0.0)
+      gain = jnp.where(held == window_size, gain, 0.0)
 
     # A running sum alone would keep the rounding of the large early gradients,
     # and one NaN, for good. So a second sum starts anew whenever the ring wraps,
@@ -183,23 +175,18 @@ def grokfast_ma(
     def since_wrap(g, fresh):
       return jnp.where(slot == 0, jnp.asarray(g, fresh.dtype), fresh + g)
 
-    def oldest(ring, dtype):
-      """What leaves the window before the next step."""
-      leaving = _ring.read(ring, next_place, dtype)
-      return leaving if block == 1 else jnp.where(age == block - 1, leaving, 0)
-
     def without_oldest(g, recent, fresh, ring):
       total = jnp.where(slot == last_slot, fresh, recent + g)
-      return total - oldest(ring, recent.dtype)
+      return total - _ring.read(ring, next_slot, recent.dtype)
 
     # From the new state: were the old one read here, XLA would copy it at every step.
     def whole(g, recent, ring):
       del g
-      return recent + oldest(ring, recent.dtype)
+      return recent + _ring.read(ring, next_slot, recent.dtype)
 
     # What is summed is what the ring keeps, so that a gradient leaves as it came.
     kept = _ring.as_kept(updates, state.window, window_dtype)
-    window = _ring.write(kept, state.window, place, begins=block == 1 or age == 0)
+    window = _ring.write(kept, state.window, slot)
     fresh_sum = _trees.advance(since_wrap, kept, state.fresh_sum)
     recent_sum = _trees.advance(without_oldest, kept, state.recent_sum, fresh_sum, window)
     sums = _trees.advance(whole, kept, recent_sum, window)

@@ -29,7 +29,9 @@ def spread(runs: Sequence[Run], name: str) -> str:
 def neighbours_table() -> str:
   saved = json.loads((RESULTS / "benchmarks" / "methods-cpu.json").read_text())["rows"]
   costs = {row["setting"]: row for row in saved}
-  found = [("setting", "95 %", "sustained", "dips", "ms a step", "seconds to 95 %", "arrays")]
+  found: list[tuple[str, ...]] = [
+    ("setting", "95 %", "sustained", "dips", "ms a step", "seconds to 95 %", "arrays")
+  ]
   ordered = sorted(by_setting(runs_of("neighbours")).items(), key=lambda item: _rank(item[1]))
   for (setting, _), runs in ordered:
     pace, arrays = costs[setting]["ms a step"][0], costs[setting]["state arrays"]
@@ -71,7 +73,7 @@ def blocks_crossings() -> str:
 
 
 def _parity(k: int) -> str:
-  found = [("setting", "95 %", "sustained", "dips")]
+  found: list[tuple[str, ...]] = [("setting", "95 %", "sustained", "dips")]
   scored = [run for run in runs_of(f"parity{k}") if run.seed >= TUNED_ON]
   for (setting, _), runs in sorted(by_setting(scored).items(), key=lambda item: _rank(item[1])):
     name = setting.replace(f", k {k}", "").replace(", eval_every 20", "")
@@ -94,7 +96,9 @@ def _adder(folder: str) -> str:
   arms: dict[float, dict[int, Run]] = {}
   for run in runs_of(folder):
     arms.setdefault(run.values["lamb"], {})[run.seed] = run
-  found = [("seed", "when the filter begins", *(f"end, λ = {lamb:g}" for lamb in sorted(arms)))]
+  found: list[tuple[str, ...]] = [
+    ("seed", "when the filter begins", *(f"end, λ = {lamb:g}" for lamb in sorted(arms)))
+  ]
   for seed in sorted(arms[0.0]):
     both = [arms[lamb][seed] for lamb in sorted(arms)]
     start = both[0].values["start_step"]
@@ -116,16 +120,13 @@ def adder_larger() -> str:
 
 def _rescued(folder: str) -> tuple[int, int, int]:
   """Seeds that were below 99 % when the filter began, and how many each arm brought there."""
-  by_lamb: dict[float, list[Run]] = {}
+  stuck: dict[float, list[bool]] = {}
   for run in runs_of(folder):
     before = [r["val_accuracy"] for r in run.records if r["step"] <= run.values["start_step"]]
     if before[-1] < 0.99:
-      by_lamb.setdefault(run.values["lamb"], []).append(run)
-  plain, filtered = (
-    sum(run.records[-1]["val_accuracy"] >= 0.99 for run in runs)
-    for _, runs in sorted(by_lamb.items())
-  )
-  return len(by_lamb[0.0]), plain, filtered
+      stuck.setdefault(run.values["lamb"], []).append(run.records[-1]["val_accuracy"] >= 0.99)
+  plain, *filtered = (stuck[lamb] for lamb in sorted(stuck))
+  return len(plain), sum(plain), sum(map(sum, filtered))
 
 
 @block("adder_verdict")
@@ -143,7 +144,9 @@ def adder_verdict() -> str:
 @block("spectrum_table")
 def spectrum_table() -> str:
   saved = json.loads((RESULTS / "spectrum" / "shares.json").read_text())
-  found = [("training", "phase", "runs", "of the power is slower than 100 steps a period")]
+  found: list[tuple[str, ...]] = [
+    ("training", "phase", "runs", "of the power is slower than 100 steps a period")
+  ]
   for arm, phases in saved.items():
     for phase, row in phases.items():
       found.append((arm, phase, str(row["runs"]), f"{100 * row['slow']:.0f} %"))
