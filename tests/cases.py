@@ -117,6 +117,9 @@ CASES: dict[str, Case] = {
     grokfax.grokfast_ema,
     {"alpha": optax.linear_schedule(0.9, 0.98, 5), "lamb": grokfax.start_at(2, 1.0)},
   ),
+  "ema_half_life": Case(
+    grokfax.grokfast_ema, {"alpha": grokfax.spectrum.half_life_warmup(0.98, 5)}
+  ),
   "multiscale_schedules": Case(
     grokfax.grokfast_multiscale,
     {

@@ -2,6 +2,8 @@
 
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 import grokfax
 from grokfax import spectrum
-from tests.helpers import butterworth, x64
+from tests.helpers import butterworth, scanned, x64
 
 LENGTH = 512
 CONVENTIONS = ("delay", "cutoff", "decay")
@@ -186,3 +188,71 @@ def test_bad_argument(call, message):
   with pytest.raises(ValueError, match=message) as error:
     call()
   assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("alpha", "steps"), [(0.98, 500), (0.9, 7.5), (0.9999, 10_000)])
+def test_a_half_life_grows_linearly(alpha, steps):
+  """Measured: after how many steps an average with that α has half of an impulse left."""
+  schedule = jax.jit(spectrum.half_life_warmup(alpha, steps))
+  whole = np.log(0.5) / np.log(alpha)
+  for share in (0.1, 0.25, 0.5, 1.0, 3.0):
+    step = share * steps
+    half_life = np.log(0.5) / np.log(float(schedule(step)))
+    np.testing.assert_allclose(half_life, min(share, 1) * whole, rtol=2e-3)
+  assert float(schedule(0)) == 0
+  assert float(schedule(10 * steps)) == np.float32(alpha)
+
+
+def test_a_half_life_warmup_in_a_filter_and_traced():
+  g = np.random.default_rng(0).normal(size=(30, 2))
+  mu, alphas = g[0], [0.9 ** (20 / t) if t < 20 else 0.9 for t in range(1, 30)]
+  expected = [g[0] + 2 * mu]
+  for x, alpha in zip(g[1:], alphas, strict=True):
+    mu = alpha * mu + (1 - alpha) * x
+    expected.append(x + 2 * mu)
+
+  @jax.jit
+  def apply(alpha, steps, g):
+    return scanned(grokfax.grokfast_ema(spectrum.half_life_warmup(alpha, steps), 2.0), g)[0]
+
+  np.testing.assert_allclose(apply(0.9, 20.0, g.astype(np.float32)), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [None, 0.9])
+@pytest.mark.parametrize("name", ["ema", "ma"])
+def test_plain_descent_at_the_matched_rate_goes_as_fast(name, momentum):
+  """On a quadratic, at a rate so small that the filter's delay is short beside the way."""
+  tx = {"ema": grokfax.grokfast_ema(0.9, 2.0), "ma": grokfax.grokfast_ma(20, 2.0, warmup=False)}[
+    name
+  ]
+  rate = 1e-3 * (0.1 if momentum else 1)
+  matched = spectrum.matched_learning_rate(tx, rate, 400)
+  np.testing.assert_allclose(matched, 3 * rate, rtol=1e-5)
+  curvature = jnp.asarray([1.0, 0.3])
+
+  def end(optimizer):
+    def step(carry, _):
+      w, state = carry
+      updates, state = optimizer.update(curvature * w, state, w)
+      return (w + updates, state), None
+
+    start = jnp.ones(2)
+    return jax.lax.scan(step, (start, optimizer.init(start)), length=1_000)[0][0]
+
+  filtered_end = end(optax.chain(tx, optax.sgd(rate, momentum)))
+  np.testing.assert_allclose(filtered_end, end(optax.sgd(matched, momentum)), rtol=0, atol=0.01)
+  assert np.all(np.abs(filtered_end - end(optax.sgd(rate, momentum))) > 0.1)
+
+
+@pytest.mark.parametrize(
+  ("call", "message"),
+  [
+    (lambda: spectrum.half_life_warmup(1.0, 10), r"alpha must be a number in \(0, 1\)"),
+    (lambda: spectrum.half_life_warmup(0.9, 0), "steps must be a finite number >= 1"),
+    (lambda: spectrum.matched_learning_rate(optax.identity(), 0, 8), "learning_rate must be"),
+    (lambda: spectrum.matched_learning_rate(grokfax.grokfast_ema(), 0.1, 8), "length"),
+  ],
+)
+def test_bad_arguments_of_both(call, message):
+  with pytest.raises(ValueError, match=message):
+    call()
