@@ -2,13 +2,15 @@
 
 import functools
 import json
+import math
 import re
+import statistics
 
 import numpy as np
 import pytest
 
 from experiments.reports.pages.markers import RESULTS
-from experiments.reports.read import read_runs, up_to
+from experiments.reports.read import by_setting, read_runs, up_to
 from experiments.runs import identity, settings
 
 PAPERS_EMA = "grokfast_ema mul"
@@ -20,7 +22,17 @@ GRIDS = {
   "imdb": ((1.0, 10.0), 1, 4_995),
 }
 SYSTEMS = ("modular", *GRIDS)
-SWEEPS = {"sweep": 40, "operands": 10}
+# Members of each sweep.
+SWEEPS = {
+  "sweep": 40, "operands": 10, "adder_small": 10, "adder_larger": 20,
+  "neighbours/filters": 25, "neighbours/blocks": 10, "neighbours/stability": 20,
+  "neighbours/adamw": 5, "neighbours/embedding": 5, "neighbours/cap": 10, "neighbours/muon": 10,
+  "neighbours/ademamix": 5, "neighbours/columns": 5, "neighbours/egalitarian": 5,
+  "neighbours/projection": 5,
+  "parity3/plain": 24, "parity3/momentum": 8, "parity3/filter": 8, "parity3/filter_tuned": 8,
+  "parity5/plain": 16, "parity5/momentum": 8, "parity5/filter": 16,
+  **{f"parity{k}_tuning/{arm}": 48 for k in (3, 5) for arm in ("plain", "momentum", "filter")},
+}  # fmt: skip
 BENCHMARKS = sorted((RESULTS / "benchmarks").glob("*.json"))
 
 
@@ -46,9 +58,9 @@ def test_five_seeds_of_each():
 
 def test_there_is_nothing_else():
   """A run in a folder that no test here reads would be held by none."""
-  folders = {path.parents[1].name for path in RESULTS.glob("*/*/settings.json")}
-  assert folders == set(SYSTEMS)
-  assert {path.parent.name for path in RESULTS.glob("*/settings.json")} == set(SWEEPS)
+  found = {path.parent.relative_to(RESULTS).as_posix() for path in RESULTS.rglob("settings.json")}
+  of_systems = {folder for folder in found if folder.split("/")[0] in SYSTEMS}
+  assert found - of_systems == set(SWEEPS)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -121,6 +133,22 @@ def test_committed_sweeps(name):
   environment = read(RESULTS / name, "environment")
   for part in (environment, *environment.get("resumed", [])):
     assert_clean(part)
+
+
+@pytest.mark.parametrize("k", [3, 5])
+def test_parity_is_scored_at_what_was_tuned(k):
+  """Of sixteen trials of each arm the one that held 95 % first at the median of its three seeds."""
+  scored = {run.setting.replace(", eval_every 20", "") for run in runs_of(f"parity{k}")}
+  for arm in ("plain", "momentum", "filter"):
+    trials = by_setting(runs_of(f"parity{k}_tuning/{arm}"))
+    assert len(trials) == 16
+
+    def held(runs):
+      steps = [run.summary["val_95_sustained_step"] or math.inf for run in runs]
+      return statistics.median(steps), sum(steps)
+
+    (best, _), _ = min(trials.items(), key=lambda item: held(item[1]))
+    assert best.replace(", eval_every 20", "").replace(", eval_every 60", "") in scored
 
 
 def test_a_sweep_s_members_are_the_runs_alone():
