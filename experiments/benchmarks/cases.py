@@ -36,8 +36,12 @@ def ma(window_size: int) -> Kind:
 
 def _in_blocks(window_size: int, blocks: int) -> Kind:
   """The same by sums of blocks, a slot each (in float32 everywhere): the newest is read too."""
-  filters = lambda: [grokfax.grokfast_ma(window_size, blocks=blocks)]  # noqa: E731
-  return Kind(filters, sums=1, window=blocks + 1, slots=3)
+  return Kind(
+    lambda: [grokfax.grokfast_ma(window_size, blocks=blocks)],
+    sums=1,
+    window=blocks + 1,
+    slots=3,
+  )
 
 
 def _fir(length: int) -> Kind:
