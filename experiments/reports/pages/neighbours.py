@@ -72,6 +72,17 @@ def blocks_crossings() -> str:
   return f"{full} with the full window, {tenth} with ten blocks, {fourth} with four"
 
 
+@block("blocks_cost")
+def blocks_cost() -> str:
+  saved = json.loads((RESULTS / "benchmarks" / "filter_step_blocks-cpu.json").read_text())["rows"]
+  paces = {(row["size"], row["filter"]): row["ms a step"] for row in saved}
+  told = [
+    f"{paces[size, 'ma 100 in 10'] / paces[size, 'ma 100']:.2f} times as long with {words}"
+    for size, words in (("modular", "0.4 million parameters"), ("20M", "20 million"))
+  ]
+  return " and ".join(told)
+
+
 def _parity(k: int) -> str:
   found: list[tuple[str, ...]] = [("setting", "95 %", "sustained", "dips")]
   scored = [run for run in runs_of(f"parity{k}") if run.seed >= TUNED_ON]
