@@ -146,8 +146,8 @@ def adder_verdict() -> str:
   for folder, size in (("adder_small", "228"), ("adder_larger", "343")):
     stuck, plain, filtered = _rescued(folder)
     told.append(
-      f"of the {size} parameters' {spelled(stuck)} seeds that were below 99 % then, "
-      f"{spelled(plain)} got there without the filter and {spelled(filtered)} with it"
+      f"with {size} parameters {spelled(stuck)} seeds were below 99 % when the filter began, and "
+      f"{spelled(plain)} of them got there without it and {spelled(filtered)} with it"
     )
   return "; ".join(told)
 
