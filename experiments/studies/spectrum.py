@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from matplotlib.figure import Figure
@@ -54,26 +55,30 @@ def recorded(made: Settings) -> dict[str, Any]:
   member, _ = plan.init_of(made)
   run = Population(dataclasses.replace(train, make_optimizer=with_record), member, epochs=1)
   run.begin([member])
-  totals = {0: (0, np.zeros(LENGTH // 2 + 1))}
+  ended = {}  # at each step, the segments since the last one and their power
   crossing, step = None, 0
   while step < made["steps"]:
     row = jax.device_get(run.advance())
     step = int(row["step"])
     if crossing is None and row["val_accuracy"] >= 0.95:
       crossing = step
-    power = np.asarray(optax.tree.get(run.state.opt_state, "spectrum_power"), np.float64)
-    count = int(optax.tree.get(run.state.opt_state, "spectrum_segments"))
-    totals[step] = (count, count * power)
-
+    mean, count = (
+      jax.device_get(optax.tree.get(run.state.opt_state, f"spectrum_{name}"))
+      for name in ("power", "segments")
+    )
+    ended[step] = int(count), int(count) * np.asarray(mean, np.float64)
+    # Begun anew: beside the first gradients the last ones are a rounding.
+    emptied = {"spectrum_power": jnp.zeros_like(mean), "spectrum_segments": jnp.zeros_like(count)}
+    run.state = run.state._replace(opt_state=optax.tree.set(run.state.opt_state, **emptied))
   windows = {"memorised": (step - 512, step)}
   if crossing is not None:
     windows = {name: (crossing + a, crossing + b) for name, (a, b) in PHASES.items()}
   phases = {}
   for name, (begin, end) in windows.items():
-    first, last = (max((s for s in totals if s <= at), default=0) for at in (begin + LENGTH, end))
-    count = totals[last][0] - totals[first][0]
+    inside = [both for at, both in ended.items() if begin + LENGTH < at <= end]
+    count = sum(segments for segments, _ in inside)
     if end <= step and count > 0:
-      power = (totals[last][1] - totals[first][1]) / count
+      power = sum((total for _, total in inside), np.zeros(LENGTH // 2 + 1)) / count
       phases[name] = {"segments": count, "power": [float(f"{p:.5g}") for p in power]}
   return {"crossing": crossing, "phases": phases}
 
