@@ -93,9 +93,9 @@ def grokfast_ma_of_blocks(
     sums = _trees.advance(faded, kept, state.window_sum, rings)
     window_sum = jax.lax.cond(
       slot == last_slot,
-      lambda *trees: _trees.advance(anew, *trees),
-      lambda *trees: _trees.advance(without_oldest, *trees),
-      *(kept, state.window_sum, rings),
+      lambda total, rings: _trees.advance(anew, kept, total, rings),
+      lambda total, rings: total,
+      *(_trees.advance(without_oldest, kept, state.window_sum, rings), rings),
     )
     updates = _trees.emit(_trees.amplify(gain), updates, sums)
     return updates, GrokfastBlockMaState(
