@@ -75,7 +75,7 @@ def blocks_crossings() -> str:
 @block("blocks_cost")
 def blocks_cost() -> str:
   saved = json.loads((RESULTS / "benchmarks" / "filter_step_blocks-cpu.json").read_text())["rows"]
-  paces = {(row["size"], row["filter"]): row["ms a step"] for row in saved}
+  paces = {(row["size"], row["filter"]): row["times AdamW"][0] for row in saved}
   told = [
     f"{paces[size, 'ma 100 in 10'] / paces[size, 'ma 100']:.2f} times as long with {words}"
     for size, words in (("modular", "0.4 million parameters"), ("20M", "20 million"))
