@@ -160,5 +160,5 @@ def spectrum_table() -> str:
   ]
   for arm, phases in saved.items():
     for phase, row in phases.items():
-      found.append((arm, phase, str(row["runs"]), f"{100 * row['slow']:.0f} %"))
+      found.append((arm, phase, str(row["runs"]), f"{100 * row['slow']:.2f} %"))
   return tables.markdown(found)
