@@ -151,17 +151,3 @@ def check_transformation(name: str, value: Any) -> None:
       f"{name} must be a gradient transformation, such as grokfast_ema(), and stand first; "
       f"got {shown(value)}."
     )
-
-
-def as_strength(answer: Any) -> jax.Array:
-  """What a condition answered, as a scalar."""
-  try:
-    s = jnp.asarray(answer)
-  except (TypeError, ValueError):
-    s = None
-  if s is None or s.ndim or jnp.iscomplexobj(s):
-    raise ValueError(
-      "a condition must answer with a boolean or a number from 0 to 1, of shape (); "
-      f"got {shown(answer)}."
-    )
-  return s

@@ -62,6 +62,23 @@ def ask(function: Callable[..., Any], *own: Any, **metrics: Any) -> Any:
   return function(*own, **{name: value for name, value in metrics.items() if name not in taken})
 
 
+def answer(
+  when: StatefulCondition, state: Any, step: jax.typing.ArrayLike, /, **metrics: Any
+) -> tuple[jax.Array, Any]:
+  """What a condition answers at a step, as a scalar, and its next state."""
+  found, state = ask(when.test, state, step, **metrics)
+  try:
+    s = jnp.asarray(found)
+  except (TypeError, ValueError):
+    s = None
+  if s is None or s.ndim or jnp.iscomplexobj(s):
+    raise ValueError(
+      "a condition must answer with a boolean or a number from 0 to 1, of shape (); "
+      f"got {_arguments.shown(found)}."
+    )
+  return s, state
+
+
 def with_state(when: Condition) -> StatefulCondition:
   if isinstance(when, StatefulCondition):
     return when

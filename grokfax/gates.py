@@ -8,7 +8,7 @@ import optax
 
 from grokfax import _arguments, _trees
 from grokfax._arguments import at_step
-from grokfax.conditions import Condition, ask, with_state
+from grokfax.conditions import Condition, answer, with_state
 
 
 class GateState(NamedTuple):
@@ -118,8 +118,7 @@ def gate(
     )
 
   def update_fn(updates, state, params=None, **extra_args):
-    answer, condition_state = ask(when.test, state.condition_state, state.gate_step, **extra_args)
-    s = _arguments.as_strength(answer)
+    s, condition_state = answer(when, state.condition_state, state.gate_step, **extra_args)
     _check_same_everywhere(s, updates)
     steps_open = state.steps_open  # 0 while closed, so at the first step that is open too
     inside = {**extra_args, "steps_open": steps_open}

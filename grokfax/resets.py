@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from grokfax import _arguments
-from grokfax.conditions import Condition, ask, with_state
+from grokfax.conditions import Condition, answer, with_state
 
 
 class ResetState(NamedTuple):
@@ -56,8 +56,7 @@ def reset_when(
 
   Under ``vmap`` each member has a reset of its own, and pays for it: its state is
   written at each step, a whole window too, where one run alone writes it at the
-  reset. A condition of the step alone, which members share, has no such cost if
-  its state is not batched.
+  reset.
 
   Args:
     inner: the transformation; a whole optimizer too. Its ``init`` is called with the
@@ -103,8 +102,8 @@ def reset_when(
     )
 
   def update_fn(updates, state, params=None, **extra_args):
-    answer, condition_state = ask(when.test, state.condition_state, state.reset_step, **extra_args)
-    holds = (_arguments.as_strength(answer) > 0).astype(jnp.int32)
+    s, condition_state = answer(when, state.condition_state, state.reset_step, **extra_args)
+    holds = (s > 0).astype(jnp.int32)
 
     def anew(old):
       return jax.tree.map(_as, old, inner.init(updates if params is None else params))

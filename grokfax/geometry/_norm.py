@@ -99,8 +99,7 @@ def project_params_norm(
 
   Args:
     ratio: ρ, above 0. A number, a traced scalar or a schedule of the step, counted
-      from 0. Published for modular addition: the time to grokking grows as
-      exp(7.5 ρ).
+      from 0. Published: the time to grokking grows as exp(7.5 ρ).
     scope: "leaf" for the norm of each array, "global" for that of all together.
 
   Returns:

@@ -68,17 +68,16 @@ def record(length: int = 512, *, seed: int = 0) -> optax.GradientTransformationE
       \qquad \omega_k = \frac{2 \pi k}{n}
 
   with c = 1 at both ends and 2 between (the density of ``scipy.signal.welch``
-  without detrending), so that the mean over the frequencies, twice, is about the
-  mean of :math:`\lVert g \rVert^2`. Nothing is kept of the past but the running
-  transforms: the state is 18 arrays of n/2 + 1 numbers, whatever the model.
+  without detrending), so that their sum divided by n is about the mean of
+  :math:`\lVert g \rVert^2`. Nothing is kept of the past but the running transforms:
+  the state is 17 arrays of n/2 + 1 numbers, whatever the model.
 
   Before a filter in a chain it sees the gradient, after it what the filter made of
   that. Where phases of training are to be told apart, read
   ``spectrum_segments`` and ``spectrum_power`` at their ends, or start anew with
   :func:`grokfax.reset_when`. A segment with a gradient that is not finite is left
   out. Gradients of any shape and of any floating or complex dtype; what comes out
-  is what went in. Its signs are drawn anew at each step, which on a CPU takes
-  about as long as Adam.
+  is what went in. The signs are no state: they are drawn again at each step.
 
   Args:
     length: n, steps of a segment: an even Python int from 2 to 32,768. The lowest
