@@ -6,7 +6,7 @@ from typing import Any
 import optax
 
 import grokfax
-from experiments.fields import FRACTION, NOT_NEGATIVE, UsageError, between, setting
+from experiments.fields import FRACTION, NOT_NEGATIVE, SHARE, UsageError, between, setting
 from experiments.methods.method import Method, Optimizer
 
 
@@ -25,6 +25,13 @@ class EmaTwoStage(Ema):
   start_step: float = setting(
     500.0, "number", "the first step at which the average is added", NOT_NEGATIVE
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class EmaReset(Ema):
+  """The same, whose average begins anew once the training data is memorised."""
+
+  reset_at: float = setting(0.99, "number", "the batch's training accuracy that resets", SHARE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +65,13 @@ def ema_two_stage(h: Any, optimizer: Optimizer) -> Optimizer:
   return optax.chain(grokfax.grokfast_ema(h.alpha, lamb), optimizer)
 
 
+def ema_reset(h: Any, optimizer: Optimizer) -> Optimizer:
+  """EMA that begins anew at memorisation, then the optimizer."""
+  memorised = grokfax.latched(grokfax.metric_at_least("train_accuracy", h.reset_at))
+  anew = grokfax.reset_when(grokfax.grokfast_ema(h.alpha, h.lamb), memorised)
+  return optax.chain(anew, optimizer)
+
+
 def ma(h: Any, optimizer: Optimizer) -> Optimizer:
   """MA, then the optimizer."""
   return optax.chain(_window(h, h.lamb), optimizer)
@@ -76,5 +90,6 @@ def _window(h: Any, lamb: optax.ScalarOrSchedule) -> Optimizer:
 
 GROKFAST_EMA = Method("grokfast_ema", Ema, ema)
 GROKFAST_EMA_TWO_STAGE = Method("grokfast_ema_two_stage", EmaTwoStage, ema_two_stage)
+GROKFAST_EMA_RESET = Method("grokfast_ema_reset", EmaReset, ema_reset, needs=("accuracy",))
 GROKFAST_MA = Method("grokfast_ma", Ma, ma)
 GROKFAST_MA_TWO_STAGE = Method("grokfast_ma_two_stage", MaTwoStage, ma_two_stage)

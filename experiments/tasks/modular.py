@@ -142,6 +142,7 @@ MODULAR = Task(
       "grokfast_ma": {"weight_decay": 0.01},
       "grokfast_ma_two_stage": {"steps": 5_000},
       "grokfast_ema": {"weight_decay": 0.005},
+      "grokfast_ema_reset": {"weight_decay": 0.005},
       "grokfast_ema_delayed_compression": {"optimizer": "adamw", "weight_decay": 0.005},
     },
     published=_published,

@@ -30,6 +30,7 @@ SOURCES = {
     "weight_decay": 0.005,
     "optimizer": "adamw",
   },
+  "grokfast_ema_reset": {"alpha": 0.98, "lamb": 2, "reset_at": 0.99, "weight_decay": 0.005},
   "orthogonal_gradient": {},
   "egalitarian_gradient": {"equal_by": "svd"},
   "project_params_norm": {"norm_ratio": 1.0},
@@ -55,6 +56,12 @@ def by_hand(name):
   penalty = grokfax.delayed_compression(0.01, 0.99, mask=grokfax.not_bias)
   matrices = {"kernel": True, "bias": False}
   before = {
+    "grokfast_ema_reset": [
+      grokfax.reset_when(
+        grokfax.grokfast_ema(0.98, 2.0),
+        grokfax.latched(grokfax.metric_at_least("train_accuracy", 0.99)),
+      )
+    ],
     "orthogonal_gradient": [grokfax.orthogonal_gradient()],
     "egalitarian_gradient": [grokfax.egalitarian_gradient()],
     "baseline": [],
@@ -136,7 +143,7 @@ CHANGES = {
   "threshold": 0.999, "schedule": "linear", "lr_end": 0.5, "lr_embedding": 2.0, "lr_head": 2.0,
   "lr_matrices": 2.0, "lr_rest": 2.0, "momentum": 0.5, "ns_steps": 1, "b3": 0.5,
   "ademamix_alpha": 1.0, "blocks": 1, "equal_by": "newton_schulz", "equal_ns_steps": 1,
-  "norm_ratio": 0.5, "norm_scope": "global", "norm_cap": 0.1,
+  "norm_ratio": 0.5, "norm_scope": "global", "norm_cap": 0.1, "reset_at": 0.5,
 }  # fmt: skip
 TREE = {"embed": 0, "head": 1, "kernel": 2, "bias": 3}  # a parameter of each group
 

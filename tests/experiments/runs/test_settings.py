@@ -60,7 +60,7 @@ CHOICES = {
 OPERATION = {"modular": "add", "s5": "xyx"}
 COMPOSED = (
   "baseline", "grokfast_ma_two_stage", "grokfast_ema_delayed_compression",
-  "egalitarian_gradient+project_params_norm+cap_params_norm",
+  "egalitarian_gradient+project_params_norm+cap_params_norm", "grokfast_ema_reset",
 )  # fmt: skip
 COUNTED = ("data", "model", "number", "shape")
 
