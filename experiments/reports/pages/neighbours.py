@@ -3,7 +3,8 @@
 import functools
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from experiments.reports import results, tables
 from experiments.reports.pages.markers import RESULTS, block
@@ -34,12 +35,19 @@ def neighbours_table() -> str:
   ]
   ordered = sorted(by_setting(runs_of("neighbours")).items(), key=lambda item: _rank(item[1]))
   for (setting, _), runs in ordered:
-    pace, arrays = costs[setting]["ms a step"][0], costs[setting]["state arrays"]
-    first = _median([run.summary[FIRST] for run in runs])
-    seconds = "-" if first is None else f"{first * pace / 1_000:.0f}"
     figures = [spread(runs, name) for name in (FIRST, HELD, DIPS)]
-    found.append((setting.replace(" mul", ""), *figures, f"{pace:.1f}", seconds, f"{arrays:.0f}"))
+    cost = _cost(costs.get(setting), _median([run.summary[FIRST] for run in runs]))
+    found.append((setting.replace(" mul", ""), *figures, *cost))
   return tables.markdown(found)
+
+
+def _cost(row: Mapping[str, Any] | None, first: float | None) -> tuple[str, str, str]:
+  """Pace, seconds to the crossing and arrays; "-" for what is not measured yet, or not reached."""
+  if row is None:
+    return "-", "-", "-"
+  pace = row["ms a step"][0]
+  seconds = "-" if first is None else f"{first * pace / 1_000:.0f}"
+  return f"{pace:.1f}", seconds, f"{row['state arrays']:.0f}"
 
 
 def _median(steps: Sequence[float | None]) -> float | None:

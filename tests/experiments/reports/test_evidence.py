@@ -28,7 +28,7 @@ SWEEPS = {
   "neighbours/filters": 25, "neighbours/blocks": 10, "neighbours/stability": 20,
   "neighbours/adamw": 5, "neighbours/embedding": 5, "neighbours/cap": 10, "neighbours/muon": 10,
   "neighbours/ademamix": 5, "neighbours/columns": 5, "neighbours/egalitarian": 5,
-  "neighbours/projection": 5,
+  "neighbours/projection": 5, "neighbours/reset": 5,
   "neighbours_trials/columns": 3, "neighbours_trials/columns_slower": 2,
   "neighbours_trials/newton_schulz": 3, "neighbours_trials/projection_leaf": 4,
   "neighbours_trials/projection_leaf_longer": 2, "neighbours_trials/projection_global": 3,
