@@ -132,7 +132,8 @@ def test_the_conversion_would_be_seen():
   ring, g = jnp.zeros((50, *SHAPE), "bfloat16"), jnp.zeros(SHAPE, "bfloat16")
   write = jax.jit(jax.lax.dynamic_update_index_in_dim, static_argnums=3, donate_argnums=0)
   text = write.lower(ring, g, jnp.int32(0), 0).compile().as_text()
-  assert re.search(rf"= \S+{WHOLE}\S* convert\(", text)
+  converted = re.search(rf"= \S+{WHOLE}\S* convert\(", text)
+  assert bool(converted) == (jax.__version_info__ < (0, 11))  # whose XLA writes the slot in place
 
 
 def test_the_control_is_caught():

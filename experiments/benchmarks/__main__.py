@@ -21,6 +21,7 @@ BENCHMARKS = {
   "filter_step": ["--seconds", "1", "--dtypes", "float32"],
   "population": ["--seconds", "5"],
   "growth": ["--seconds", "1"],
+  "loops": ["--seconds", "5"],
   "start_up": ["--processes", "1"],
   "time_to_95": ["--seeds", "1"],
 }

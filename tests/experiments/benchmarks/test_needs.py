@@ -56,6 +56,6 @@ def test_what_is_missing_is_named_and_the_others_run(monkeypatch, capsys, tmp_pa
   monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--out", str(tmp_path)])
   assert benchmarks.main() == 0
   assert [module.rpartition(".")[2] for module in started] == [
-    "memory", "filter_step", "population", "growth"
+    "memory", "filter_step", "population", "growth", "loops"
   ]  # fmt: skip
   assert capsys.readouterr().out.count("tqdm") == 2

@@ -2,11 +2,12 @@
 
 import json
 
+import chex
 import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import population, start_up, tools
+from experiments.benchmarks import loops, population, start_up, tools
 from experiments.training.devices import program_bytes
 
 TINY = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1}
@@ -66,3 +67,15 @@ def test_stages_of_a_start(monkeypatch, tmp_path):
   assert all(seconds > 0 for seconds in parts)
   assert sum(parts) == pytest.approx(run["all"])
   assert list(tmp_path.iterdir()), "what was compiled is kept for the warm start"
+
+
+@pytest.mark.gate
+def test_loops_whose_length_is_told_train_alike():
+  """An epoch here is three whole batches: the parameters come out the same."""
+  tiny = TINY | {"batch_size": 7}
+  calls, steps = loops.calls_of(2, **tiny)
+  assert steps == 10 * 3
+  known, told = (calls[name]() for name in ("known", "told"))
+  chex.assert_trees_all_close(known.params, told.params, rtol=1e-4, atol=1e-5)
+  (row,) = loops.rows_of([2], seconds=0.01, **tiny)
+  assert row["times known"].median > 0
