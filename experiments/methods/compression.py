@@ -3,10 +3,11 @@
 import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
 import optax
 
 import grokfax
-from experiments.fields import NOT_NEGATIVE, SHARE, setting
+from experiments.fields import NOT_NEGATIVE, SHARE, between, setting
 from experiments.methods.grokfast import Ema, ema
 from experiments.methods.method import Method, Optimizer
 
@@ -17,7 +18,11 @@ class Compression:
 
   coefficient: float = setting(0.01, "number", "of the sum of the squared weights", NOT_NEGATIVE)
   threshold: float = setting(
-    0.99, "number", "the batch's training accuracy from which the penalty acts", SHARE
+    0.99, "number", "the training accuracy from which the penalty acts", SHARE
+  )
+  latch: bool = setting(False, "shape", "once on the penalty stays on")
+  accuracy_over: int = setting(
+    1, "shape", "the last batches whose mean accuracy is compared", between(1, 1_000_000)
   )
 
 
@@ -26,9 +31,25 @@ class EmaCompression(Compression, Ema):
   """The EMA filter, then the penalty."""
 
 
+def memorised(threshold: float, over: int) -> grokfax.StatefulCondition:
+  """Whether the mean training accuracy of the last batches, so many, is at the threshold."""
+
+  def test(state, step, /, *, train_accuracy, **_):
+    last = jnp.roll(state, 1).at[0].set(train_accuracy)
+    return last.mean() >= threshold, last
+
+  return grokfax.StatefulCondition(lambda: jnp.zeros(over), test)
+
+
 def compression(h: Any, optimizer: Optimizer) -> Optimizer:
   """The penalty on all but biases, then the optimizer."""
-  penalty = grokfax.delayed_compression(h.coefficient, h.threshold, mask=grokfax.not_bias)
+  mask = grokfax.not_bias
+  if h.accuracy_over == 1:
+    penalty = grokfax.delayed_compression(h.coefficient, h.threshold, latch=h.latch, mask=mask)
+  else:
+    when = memorised(h.threshold, h.accuracy_over)
+    when = grokfax.latched(when) if h.latch else when
+    penalty = grokfax.gate(grokfax.frobenius_penalty(h.coefficient, mask=mask), when)
   return optax.chain(penalty, optimizer)
 
 

@@ -4,9 +4,10 @@ import dataclasses
 from typing import Any
 
 import optax
+from scipy import signal
 
 import grokfax
-from experiments.fields import FRACTION, NOT_NEGATIVE, SHARE, UsageError, between, setting
+from experiments.fields import FRACTION, INSIDE, NOT_NEGATIVE, SHARE, UsageError, between, setting
 from experiments.methods.method import Method, Optimizer
 
 
@@ -54,6 +55,38 @@ class MaTwoStage(Ma):
   )
 
 
+@dataclasses.dataclass(frozen=True)
+class Butterworth:
+  """The filter by Butterworth's low pass."""
+
+  order: int = setting(2, "shape", "of the low pass", between(1, 8))
+  cutoff: float = setting(
+    0.00443, "shape", "cycles a step at which half of the power is left; 0.443 / w of an MA", INSIDE
+  )
+  lamb: float = setting(5.0, "number", "how much of the slow gradient is added", NOT_NEGATIVE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Delay:
+  """The filter that is no low pass: one old gradient."""
+
+  delay: int = setting(50, "shape", "how many steps old the gradient is", between(1, 10_000))
+  lamb: float = setting(5.0, "number", "how much of the old gradient is added", NOT_NEGATIVE)
+
+
+def butterworth(h: Any, optimizer: Optimizer) -> Optimizer:
+  """Butterworth's low pass, then the optimizer."""
+  if h.cutoff >= 0.5:
+    raise UsageError(f"--cutoff must be below 0.5 cycles a step; got {h.cutoff}.")
+  b, a = signal.butter(h.order, 2 * h.cutoff)
+  return optax.chain(grokfax.grokfast_iir(b, a, h.lamb), optimizer)
+
+
+def delayed(h: Any, optimizer: Optimizer) -> Optimizer:
+  """The gradient of some steps ago, then the optimizer."""
+  return optax.chain(grokfax.grokfast_fir([0.0] * h.delay + [1.0], h.lamb), optimizer)
+
+
 def ema(h: Any, optimizer: Optimizer) -> Optimizer:
   """EMA, then the optimizer."""
   return optax.chain(grokfax.grokfast_ema(h.alpha, h.lamb), optimizer)
@@ -93,3 +126,5 @@ GROKFAST_EMA_TWO_STAGE = Method("grokfast_ema_two_stage", EmaTwoStage, ema_two_s
 GROKFAST_EMA_RESET = Method("grokfast_ema_reset", EmaReset, ema_reset, needs=("accuracy",))
 GROKFAST_MA = Method("grokfast_ma", Ma, ma)
 GROKFAST_MA_TWO_STAGE = Method("grokfast_ma_two_stage", MaTwoStage, ma_two_stage)
+GROKFAST_BUTTERWORTH = Method("grokfast_butterworth", Butterworth, butterworth)
+GROKFAST_DELAY = Method("grokfast_delay", Delay, delayed)

@@ -19,8 +19,10 @@ STOREYS = {
   "tasks": 2, "methods": 2, "training": 2,
   "runs": 3,
   "reports": 4,
-  "benchmarks": 5, "studies": 5, "terminal": 5,
-  "doors": 6,
+  "terminal": 4,
+  "benchmarks": 5,
+  "doors": 5,
+  "studies": 6,
 }  # fmt: skip
 
 

@@ -1,0 +1,141 @@
+"""A study: a question and the sweeps that answer it, each a part with a folder of its own."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments import commands
+from experiments.fields import UsageError
+from experiments.files import DAMAGES, read_json, write_json
+from experiments.reports.read import Run, read_runs
+from experiments.runs.loop import Watcher
+from experiments.runs.settings import Settings
+from experiments.runs.sweep import expand
+
+FOLDER = Path(__file__).parents[1] / "results" / "studies"
+NAME = "study.json"  # in a study's folder: which one it is
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """One sweep.
+
+  Attributes:
+    given: settings by name, each a value or several.
+    seeds: of each setting.
+    task: its name.
+    full: what differs in the full size; "seeds" may be among it.
+  """
+
+  given: Mapping[str, Any]
+  seeds: int = 5
+  task: str = "modular"
+  full: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  def sweep(self, *, full: bool = False) -> dict[str, Any]:
+    """The settings of the sweep and its seeds, in the default size or in full."""
+    return {"seeds": self.seeds, **self.given} | (dict(self.full) if full else {})
+
+  def members(self, *, full: bool = False) -> list[Settings]:
+    """The runs."""
+    given = self.sweep(full=full)
+    seeds = given.pop("seeds")
+    return expand(self.task, given, seeds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+  """A question with the runs that answer it.
+
+  Attributes:
+    name: of `python -m experiments.studies NAME`.
+    question: in a sentence.
+    parts: by name, in the order in which they are trained.
+  """
+
+  name: str
+  question: str
+  parts: Mapping[str, Part]
+
+  def chosen(self, names: Sequence[str]) -> dict[str, Part]:
+    """Some of the parts, or all.
+
+    Raises:
+      UsageError: for a name that is none.
+    """
+    if unknown := [name for name in names if name not in self.parts]:
+      known = ", ".join(self.parts)
+      raise UsageError(f"--part must be among {known}; got {unknown[0]!r}.")
+    return {name: part for name, part in self.parts.items() if not names or name in names}
+
+
+def claim(study: Study, out: Path, *, full: bool) -> None:
+  """Makes a folder the study's.
+
+  Raises:
+    UsageError: if it is another's, or holds something else.
+  """
+  form = {"study": study.name, "full": full}
+  try:
+    if (out / NAME).exists():
+      before = read_json(out / NAME)
+      if before != form:
+        size = "full" if before.get("full") else "default"
+        raise UsageError(
+          f"--out {out} is the folder of another study: {before.get('study')}, {size} size."
+        )
+      return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+      raise UsageError(f"--out {out} must be a new or an empty folder, or this study's own.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / NAME, form)
+  except DAMAGES as error:
+    raise UsageError(f"--out {out} cannot be used: {error}.") from None
+
+
+def run(
+  study: Study,
+  out: Path,
+  *,
+  full: bool = False,
+  parts: Sequence[str] = (),
+  watcher: Watcher | None = None,
+) -> dict[str, Any]:
+  """Trains what is not there yet; a part that was stopped is resumed.
+
+  Args:
+    study: which.
+    out: its folder.
+    full: in the full size, rather than in that which two hours of two cores are enough for.
+    parts: names of some; none is all.
+    watcher: is told of the progress; else it is shown in text.
+
+  Returns:
+    The last part's summary, whose "interrupted" says whether a signal ended it.
+
+  Raises:
+    UsageError: for an unknown part, or a folder that is not the study's.
+  """
+  chosen = study.chosen(parts)
+  claim(study, out, full=full)
+  summary: dict[str, Any] = {}
+  for name, part in chosen.items():
+    given = part.sweep(full=full)
+    done = commands.run_sweep(part.task, watcher, **given, out=out / name, resume=True)
+    summary = done or {}
+    if summary.get("interrupted"):
+      break
+  return summary
+
+
+def read(study: Study, out: Path) -> dict[str, list[Run]]:
+  """The runs of each part that is there."""
+  return {
+    name: read_runs(out / name) for name in study.parts if (out / name / "metrics.jsonl").exists()
+  }
+
+
+def member_steps(study: Study, *, full: bool = False) -> int:
+  """How many steps all runs of the study have together."""
+  return sum(m["steps"] for part in study.parts.values() for m in part.members(full=full))
