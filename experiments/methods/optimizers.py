@@ -1,7 +1,7 @@
 """Optimizers by name: each a dataclass of its own numbers and a line that makes it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -73,6 +73,17 @@ class Muon(Adam):
 
 
 @dataclasses.dataclass(frozen=True)
+class Grouped(Muon):
+  """Muon for the matrices, AdamW for all else, with a weight decay for each group."""
+
+  decay_embedding: float = setting(0.0, "number", "of the embeddings, decoupled", NOT_NEGATIVE)
+  decay_head: float = setting(0.0, "number", "of the last layer, decoupled", NOT_NEGATIVE)
+  embedding_by: str = setting(
+    "adamw", "shape", "what updates the embeddings", one_of("adamw", "muon")
+  )
+
+
+@dataclasses.dataclass(frozen=True)
 class AdEMAMix(Adam):
   """Adam with a second, slow first moment."""
 
@@ -100,6 +111,23 @@ def _muon(h: Any, rate: Rate) -> Optimizer:
   )
 
 
+def _grouped(h: Any, rate: Rate) -> Optimizer:
+  def adamw(decay=0.0):
+    return optax.adamw(rate, h.b1, h.b2, weight_decay=decay)
+
+  def muon(decay):
+    return contrib.muon(rate, beta=h.momentum, ns_steps=h.ns_steps, weight_decay=decay)
+
+  embedding = {"adamw": adamw, "muon": muon}[h.embedding_by]
+  by_group: dict[Hashable, Optimizer] = {
+    "embedding": embedding(h.decay_embedding),
+    "head": adamw(h.decay_head),
+    "matrices": muon(h.weight_decay),
+    "rest": adamw(),
+  }
+  return optax.partition(by_group, groups.labels)
+
+
 class Named(NamedTuple):
   """An optimizer: its hyperparameters, and (them, learning rate schedule) -> the optimizer."""
 
@@ -115,6 +143,7 @@ OPTIMIZERS = {
   "nadam": Named(Adam, lambda h, rate: _coupled(h, optax.nadam(rate, h.b1, h.b2))),
   "sgd": Named(Sgd, lambda h, rate: _coupled(h, optax.sgd(rate, h.momentum, nesterov=True))),
   "muon": Named(Muon, _muon),
+  "muon_grouped": Named(Grouped, _grouped),
   "ademamix": Named(
     AdEMAMix,
     lambda h, rate: contrib.ademamix(

@@ -129,8 +129,13 @@ class Population:
     if self.mesh is not None:
       key = devices.spread(key, self._abstract(True, keys[0]))
       split, numbers = devices.spread((split, numbers), self._shapes[1:])
-    self._rest = split, numbers
-    self.state = self._init(key, numbers)
+    self.begin_with(MemberInit(key, split, numbers))
+
+  def begin_with(self, members: MemberInit) -> None:
+    """The same of members whose trees are stacked already, as the program takes them."""
+    self.state = None
+    self._rest = members.split, members.numbers
+    self.state = self._init(members.key, members.numbers)
 
   def restore(self, arrays: Sequence[np.ndarray]) -> None:
     """Puts the members where they were, by the leaves that `devices.gathered` gave of a state.
