@@ -12,7 +12,7 @@ SMALL, LARGE = [23, 31], [47, 67, 113, 151, 211]  # moduli; the small ones have 
 
 def _both(name, **given):
   """A part for the filter, and one for weight decay alone."""
-  common = {**given, "steps": STEPS}
+  common = {**given, "steps": STEPS, "stop_when_held": 500}
   return {
     f"{name}_ema": Part({**EMA, **common}, seeds=3, full=FULL),
     f"{name}_adamw": Part({**DECAY, **common}, seeds=3, full=FULL),
