@@ -69,5 +69,13 @@ CONTROLS = Study(
       seeds=3,
       full={"seeds": 10, "steps": 20_000},
     ),
+    # What came of the last: the largest of those rates, on every operation.
+    "nesterov": Part(
+      {
+        "method": "baseline", "optimizer": "sgd", "momentum": 0.98, "learning_rate": 0.06,
+        "weight_decay": 0.0, "operation": ["add", "sub", "mul", "div"], **OURS,
+      },
+      full=FULL,
+    ),
   },
 )  # fmt: skip
