@@ -78,7 +78,8 @@ def butterworth(h: Any, optimizer: Optimizer) -> Optimizer:
   """Butterworth's low pass, then the optimizer."""
   if h.cutoff >= 0.5:
     raise UsageError(f"--cutoff must be below 0.5 cycles a step; got {h.cutoff}.")
-  b, a = signal.butter(h.order, 2 * h.cutoff)
+  coefficients: Any = signal.butter(h.order, 2 * h.cutoff)
+  b, a = coefficients
   return optax.chain(grokfax.grokfast_iir(b, a, h.lamb), optimizer)
 
 

@@ -2,22 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from experiments.files import new_file
 from experiments.reports import results
+from experiments.reports.pages.grids import plain
+from experiments.reports.pages.ranked import FIRST, HELD, rank
 from experiments.reports.read import Run, by_setting
 from experiments.studies.study import Study, read
 
+STYLES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+  (FIRST, "first crossing", {"color": "C0", "s": 18}),
+  (HELD, "sustained from", {"facecolors": "none", "edgecolors": "C1", "s": 42}),
+)
+MOST = 12  # settings of a part that is drawn; larger ones are grids
 
-def settings_of(parts: Mapping[str, Sequence[Run]]) -> list[tuple[str, str, list[Run]]]:
-  """Each part's settings in words, with their runs."""
-  return [
-    (name, setting, runs)
-    for name, part in parts.items()
-    for (setting, _), runs in by_setting(part).items()
-  ]
+
+def settings_of(parts: Mapping[str, Sequence[Run]]) -> list[tuple[str, list[Run]]]:
+  """The settings of the parts that are no grids, in words, the best of each part first."""
+  found = []
+  for part in parts.values():
+    groups = [(plain(setting), runs) for (setting, _), runs in by_setting(part).items()]
+    if len(groups) <= MOST:
+      found += sorted(groups, key=lambda group: rank(group[1]))
+  return found
 
 
 def table(study: Study, out: Path) -> str:
@@ -28,39 +38,32 @@ def table(study: Study, out: Path) -> str:
   return "\n".join(told)
 
 
-def picture(rows: Sequence[tuple[str, str, Sequence[Run]]]) -> Figure:
+def picture(rows: Sequence[tuple[str, Sequence[Run]]]) -> Figure:
   """A line for each setting: first crossings of its seeds as dots, from when they held as rings.
 
   Those that did not get there stand at the right edge, beyond the longest budget.
   """
-  drawn = Figure(figsize=(9, 1.2 + 0.22 * len(rows)), layout="constrained")
+  drawn = Figure(figsize=(9, 1.2 + 0.2 * len(rows)), layout="constrained")
   axes = drawn.add_subplot(xlabel="optimization steps to 95 % validation accuracy", xscale="log")
-  never = 1.35 * max(run.steps for _, _, runs in rows for run in runs)
-  for y, (_, _, runs) in enumerate(rows):
-    for figure, style in (
-      ("val_95_step", {"color": "C0", "s": 18}),
-      ("val_95_sustained_step", {"facecolors": "none", "edgecolors": "C1", "s": 42}),
-    ):
+  never = 1.35 * max(run.steps for _, runs in rows for run in runs)
+  for y, (_, runs) in enumerate(rows):
+    for figure, label, style in STYLES:
       steps = [never if (s := run.summary[figure]) is None else s for run in runs]
-      axes.scatter(steps, [y] * len(steps), label=None if y else _LABELS[figure], **style)
+      axes.scatter(steps, [y] * len(steps), label=None if y else label, **style)
   axes.axvline(never, color="gray", linewidth=0.8, linestyle=":")
-  axes.set_yticks(range(len(rows)), [f"{name}: {setting}" for name, setting, _ in rows])
+  axes.text(never, -0.9, "not", ha="center", va="bottom", fontsize=7, color="gray")
+  axes.set_yticks(range(len(rows)), [name for name, _ in rows])
   axes.tick_params(axis="y", labelsize=7)
   axes.invert_yaxis()
-  axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
+  axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
   return drawn
-
-
-_LABELS = {"val_95_step": "first crossing", "val_95_sustained_step": "sustained from"}
 
 
 def write(study: Study, out: Path) -> None:
   """Prints the table, and writes the picture where there is anything of the goal to be seen."""
-  parts = {
-    name: runs for name, runs in read(study, out).items() if "val_95_step" in runs[0].summary
-  }
+  parts = {name: runs for name, runs in read(study, out).items() if FIRST in runs[0].summary}
   print(table(study, out))
-  if parts:
+  if rows := settings_of(parts):
     with new_file(out / f"{study.name}.png") as part:
-      picture(settings_of(parts)).savefig(part, format="png", dpi=110)
+      picture(rows).savefig(part, format="png", dpi=100)
     print(f"picture: {out / study.name}.png")

@@ -1,5 +1,25 @@
 """Pages with generated numbers; importing this enters the blocks of all of them."""
 
-from experiments.reports.pages import benchmarks, markers, modular, neighbours, speed, systems
+from experiments.reports.pages import (
+  benchmarks,
+  fork,
+  markers,
+  modular,
+  neighbours,
+  speed,
+  studies,
+  systems,
+  two_by_two,
+)
 
-__all__ = ["benchmarks", "markers", "modular", "neighbours", "speed", "systems"]
+__all__ = [
+  "benchmarks",
+  "fork",
+  "markers",
+  "modular",
+  "neighbours",
+  "speed",
+  "studies",
+  "systems",
+  "two_by_two",
+]

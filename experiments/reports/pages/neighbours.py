@@ -2,16 +2,15 @@
 
 import functools
 import json
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from experiments.reports import results, tables
+from experiments.reports import tables
 from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.ranked import DIPS, FIRST, HELD, high_median, rank, spread
 from experiments.reports.read import Run, by_setting, read_runs
 from experiments.reports.words import spelled
 
-FIRST, HELD, DIPS = "val_95_step", "val_95_sustained_step", "val_95_dips"
 TUNED_ON = 3  # seeds of sparse parity below this were tuned on, and are not scored
 
 
@@ -21,11 +20,6 @@ def runs_of(folder: str) -> list[Run]:
   return read_runs(RESULTS / folder)
 
 
-def spread(runs: Sequence[Run], name: str) -> str:
-  """A figure's median and range, with those that did not get there."""
-  return results.spread(name, [run.summary.get(name) for run in runs])
-
-
 @block("neighbours_table")
 def neighbours_table() -> str:
   saved = json.loads((RESULTS / "benchmarks" / "methods-cpu.json").read_text())["rows"]
@@ -33,10 +27,10 @@ def neighbours_table() -> str:
   found: list[tuple[str, ...]] = [
     ("setting", "95 %", "sustained", "dips", "ms a step", "seconds to 95 %", "arrays")
   ]
-  ordered = sorted(by_setting(runs_of("neighbours")).items(), key=lambda item: _rank(item[1]))
+  ordered = sorted(by_setting(runs_of("neighbours")).items(), key=lambda item: rank(item[1]))
   for (setting, _), runs in ordered:
     figures = [spread(runs, name) for name in (FIRST, HELD, DIPS)]
-    cost = _cost(costs.get(setting), _median([run.summary[FIRST] for run in runs]))
+    cost = _cost(costs.get(setting), high_median(run.summary[FIRST] for run in runs))
     found.append((setting.replace(" mul", ""), *figures, *cost))
   return tables.markdown(found)
 
@@ -48,18 +42,6 @@ def _cost(row: Mapping[str, Any] | None, first: float | None) -> tuple[str, str,
   pace = row["ms a step"][0]
   seconds = "-" if first is None else f"{first * pace / 1_000:.0f}"
   return f"{pace:.1f}", seconds, f"{row['state arrays']:.0f}"
-
-
-def _median(steps: Sequence[float | None]) -> float | None:
-  """The high median, where those that did not get there stand behind all others."""
-  middle = statistics.median_high(float("inf") if step is None else step for step in steps)
-  return None if middle == float("inf") else middle
-
-
-def _rank(runs: Sequence[Run]) -> tuple[float, float]:
-  """What was held first stands first; then what crossed first."""
-  held, first = (_median([run.summary[name] for run in runs]) for name in (HELD, FIRST))
-  return held or float("inf"), first or float("inf")
 
 
 @block("neighbours_seeds")
@@ -94,7 +76,7 @@ def blocks_cost() -> str:
 def _parity(k: int) -> str:
   found: list[tuple[str, ...]] = [("setting", "95 %", "sustained", "dips")]
   scored = [run for run in runs_of(f"parity{k}") if run.seed >= TUNED_ON]
-  for (setting, _), runs in sorted(by_setting(scored).items(), key=lambda item: _rank(item[1])):
+  for (setting, _), runs in sorted(by_setting(scored).items(), key=lambda item: rank(item[1])):
     name = setting.replace(f", k {k}", "").replace(", eval_every 20", "")
     found.append((name, *(spread(runs, figure) for figure in (FIRST, HELD, DIPS))))
   return tables.markdown(found)

@@ -1,0 +1,103 @@
+"""What the page of studies says of ablations, controls and limits."""
+
+import functools
+from collections.abc import Sequence
+
+from experiments.reports import results, tables
+from experiments.reports.pages.grids import SIGNS, by_operation, grouped, matrix, ranked, runs_of
+from experiments.reports.pages.markers import block
+from experiments.reports.pages.ranked import DIPS, FIRST, HELD, spread
+
+
+@block("ablations_ma")
+def ablations_ma() -> str:
+  return matrix(runs_of("ablations", "ma_grid"), "window_size", "lamb", "w, λ")
+
+
+def _ema_grid(decay: float) -> str:
+  runs = [r for r in runs_of("ablations", "ema_grid") if r.values["weight_decay"] == decay]
+  return matrix(runs, "alpha", "lamb", "α, λ")
+
+
+for _name, _decay in (("0", 0.0), ("005", 0.005), ("01", 0.01)):
+  block(f"ablations_ema_{_name}")(functools.partial(_ema_grid, _decay))
+
+
+@block("ablations_shapes")
+def ablations_shapes() -> str:
+  shapes = ("ma", "blocks", "butterworth", "ema_like_ma", "delay", "slow_alone")
+  return ranked(grouped("ablations", *shapes))
+
+
+@block("ablations_stages")
+def ablations_stages() -> str:
+  rows: list[tuple[str, ...]] = [("weight decay 0", "95 %", "sustained", "published")]
+  for part, words, published in (
+    ("one_stage", "one stage", "2,940"),
+    ("two_stages", "two stages, from step 500", "1,920"),
+  ):
+    runs = runs_of("ablations", part)
+    rows.append((words, spread(runs, FIRST), spread(runs, HELD), published))
+  return tables.markdown(rows)
+
+
+CONTROLS = ("filter", "rate", "beta1", "nadam", "ademamix", "adamw")
+DESCENT = ("descent", "descent_filter", "descent_nesterov")
+
+
+@block("controls_adam")
+def controls_adam() -> str:
+  return ranked(grouped("controls", *CONTROLS))
+
+
+@block("controls_descent")
+def controls_descent() -> str:
+  rows: list[tuple[str, ...]] = [
+    ("gain at frequency 0", "plain", "EMA (.98, 2), rate / 3", "Nesterov .98, rate / 50")
+  ]
+  for gain in (0.1, 0.3, 1.0, 3.0):
+    found = []
+    for part, factor in zip(DESCENT, (1, 3, 50), strict=True):
+      runs = [
+        r
+        for r in runs_of("controls", part)
+        if abs(r.values["learning_rate"] * factor - gain) < 1e-6
+      ]
+      memorised = results.spread("train_99_step", [r.summary["train_99_step"] for r in runs])
+      found.append(f"{memorised}; {spread(runs, FIRST)}")
+    rows.append((f"{gain:g}", *found))
+  return tables.markdown(rows)
+
+
+@block("controls_nesterov")
+def controls_nesterov() -> str:
+  rows: list[tuple[str, ...]] = [
+    ("Nesterov .98, learning rate 0.06, no weight decay", *SIGNS.values())
+  ]
+  for words, figure in (("95 %", FIRST), ("sustained", HELD), ("dips", DIPS)):
+    rows.append((words, *by_operation("controls", "nesterov", figure)))
+  return tables.markdown(rows)
+
+
+def _limits(prefixes: Sequence[str], setting: str, words: str) -> str:
+  rows: list[tuple[str, ...]] = [
+    (words, "EMA: 95 %", "sustained or ended held", "AdamW, decay 1: 95 %", "same")
+  ]
+  found: dict[float, list[str]] = {}
+  for method in ("ema", "adamw"):
+    runs = [run for prefix in prefixes for run in runs_of("limits", f"{prefix}_{method}")]
+    for value in sorted({run.values[setting] for run in runs}):
+      group = [run for run in runs if run.values[setting] == value]
+      held = sum(run.ended == "held" for run in group)
+      found.setdefault(value, []).extend((spread(group, FIRST), f"{held} of {len(group)}"))
+  return tables.markdown([*rows, *((f"{v:g}", *cells) for v, cells in sorted(found.items()))])
+
+
+@block("limits_fraction")
+def limits_fraction() -> str:
+  return _limits(["fraction"], "train_fraction", "trained on")
+
+
+@block("limits_p")
+def limits_p() -> str:
+  return _limits(["small_p", "large_p"], "p", "p")
