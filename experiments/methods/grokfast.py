@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import optax
-from scipy import signal
 
 import grokfax
 from experiments.fields import FRACTION, INSIDE, NOT_NEGATIVE, SHARE, UsageError, between, setting
@@ -74,13 +74,19 @@ class Delay:
   lamb: float = setting(5.0, "number", "how much of the old gradient is added", NOT_NEGATIVE)
 
 
+def low_pass(order: int, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+  """Butterworth's coefficients b and a, by the bilinear transform; the cutoff in cycles a step."""
+  angles = np.pi * (2 * np.arange(1, order + 1) + order - 1) / (2 * order)
+  s = np.tan(np.pi * cutoff) * np.exp(1j * angles)
+  b, a = np.poly(-np.ones(order)), np.real(np.poly((1 + s) / (1 - s)))
+  return b * a.sum() / b.sum(), a
+
+
 def butterworth(h: Any, optimizer: Optimizer) -> Optimizer:
   """Butterworth's low pass, then the optimizer."""
   if h.cutoff >= 0.5:
     raise UsageError(f"--cutoff must be below 0.5 cycles a step; got {h.cutoff}.")
-  coefficients: Any = signal.butter(h.order, 2 * h.cutoff)
-  b, a = coefficients
-  return optax.chain(grokfax.grokfast_iir(b, a, h.lamb), optimizer)
+  return optax.chain(grokfax.grokfast_iir(*low_pass(h.order, h.cutoff), h.lamb), optimizer)
 
 
 def delayed(h: Any, optimizer: Optimizer) -> Optimizer:

@@ -6,10 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy import signal
 
 import grokfax
-from experiments.fields import fields_of
+from experiments.fields import UsageError, fields_of
 from experiments.methods import METHODS, OPTIMIZERS
+from experiments.methods.compression import memorised
+from experiments.methods.grokfast import low_pass
 from experiments.runs import plan, settings
 from tests.helpers import run
 
@@ -31,6 +34,8 @@ SOURCES = {
     "optimizer": "adamw",
   },
   "grokfast_ema_reset": {"alpha": 0.98, "lamb": 2, "reset_at": 0.99, "weight_decay": 0.005},
+  "grokfast_butterworth": {"order": 2, "cutoff": 0.00443, "lamb": 5},
+  "grokfast_delay": {"delay": 50, "lamb": 5},
   "orthogonal_gradient": {},
   "egalitarian_gradient": {"equal_by": "svd"},
   "project_params_norm": {"norm_ratio": 1.0},
@@ -62,6 +67,8 @@ def by_hand(name):
         grokfax.latched(grokfax.metric_at_least("train_accuracy", 0.99)),
       )
     ],
+    "grokfast_butterworth": [grokfax.grokfast_iir(*signal.butter(2, 2 * 0.00443), 5.0)],
+    "grokfast_delay": [grokfax.grokfast_fir([0.0, 0.0, 1.0], 5.0)],
     "orthogonal_gradient": [grokfax.orthogonal_gradient()],
     "egalitarian_gradient": [grokfax.egalitarian_gradient()],
     "baseline": [],
@@ -86,7 +93,8 @@ def by_hand(name):
 def small(name, **change):
   """The method with a window and a first stage that fit the few gradients here."""
   own = fields_of(METHODS[name].hyperparameters)
-  sizes = {key: value for key, value in {"window_size": 3, "start_step": 5.0}.items() if key in own}
+  few = {"window_size": 3, "start_step": 5.0, "delay": 2}
+  sizes = {key: value for key, value in few.items() if key in own}
   return settings.make("modular", method=name, **{**SMALL, **sizes, **change})
 
 
@@ -95,8 +103,8 @@ def optimizer_of(made):
 
 
 def updates_of(tx, like=W, gradients=G):
-  """Its updates of the gradients; the training accuracy rises through the threshold."""
-  accuracy = jnp.linspace(0.97, 1.0, len(gradients))
+  """Its updates of the gradients; the training accuracy rises through the threshold, and falls."""
+  accuracy = jnp.linspace(0.97, 1.0, len(gradients)).at[-3:].set(0.98)
   return run(optax.with_extra_args_support(tx), gradients, like, train_accuracy=accuracy)[0]
 
 
@@ -144,6 +152,8 @@ CHANGES = {
   "lr_matrices": 2.0, "lr_rest": 2.0, "momentum": 0.5, "ns_steps": 1, "b3": 0.5,
   "ademamix_alpha": 1.0, "blocks": 1, "equal_by": "newton_schulz", "equal_ns_steps": 1,
   "norm_ratio": 0.5, "norm_scope": "global", "norm_cap": 0.1, "reset_at": 0.5,
+  "order": 1, "cutoff": 0.1, "delay": 1, "latch": True, "accuracy_over": 3,
+  "decay_embedding": 0.5, "decay_head": 0.5, "embedding_by": "muon",
 }  # fmt: skip
 TREE = {"embed": 0, "head": 1, "kernel": 2, "bias": 3}  # a parameter of each group
 
@@ -187,3 +197,24 @@ def test_every_hyperparameter_of_an_optimizer_reaches_it(optimizer):
       assert changed == groups[key], key
     else:
       assert changed, key
+
+
+def test_the_accuracy_is_that_of_the_last_batches():
+  """Of three: the mean is at the threshold at the fifth step, and no more at the seventh."""
+  when = memorised(0.9, 3)
+  state, found = when.init(), []
+  for accuracy in (1.0, 0.8, 0.8, 0.9, 1.0, 0.9, 0.7):
+    answer, state = when.test(state, 0, train_accuracy=accuracy)
+    found.append(bool(answer))
+  assert found == [False, False, False, False, True, True, False]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_the_low_pass_is_scipys(order):
+  for ours, theirs in zip(low_pass(order, 0.05), signal.butter(order, 0.1), strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_a_cutoff_that_no_low_pass_can_have_is_refused():
+  with pytest.raises(UsageError, match=r"--cutoff must be below 0\.5"):
+    optimizer_of(small("grokfast_butterworth", cutoff=0.6))

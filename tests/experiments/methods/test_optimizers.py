@@ -29,12 +29,27 @@ def muon():
   )
 
 
+def muon_grouped():
+  """Each group an optimizer of its own, with a decay of its own."""
+  own = {
+    "embed": optax.adamw(RATE, 0.8, 0.95, weight_decay=0.3),
+    "head": optax.adamw(RATE, 0.8, 0.95, weight_decay=0.2),
+    "kernel": contrib.muon(RATE, beta=0.9, weight_decay=DECAY),
+    "bias": optax.adamw(RATE, 0.8, 0.95, weight_decay=0.0),
+  }
+  return optax.partition(own, {name: name for name in own})
+
+
 BY_HAND = {
   "adam": ({"b1": 0.8, "b2": 0.95}, lambda: optax.chain(COUPLED, optax.adam(RATE, 0.8, 0.95))),
   "adamw": ({"b1": 0.8, "b2": 0.95}, lambda: optax.adamw(RATE, 0.8, 0.95, weight_decay=DECAY)),
   "nadam": ({"b1": 0.8, "b2": 0.95}, lambda: optax.chain(COUPLED, optax.nadam(RATE, 0.8, 0.95))),
   "sgd": ({"momentum": 0.8}, lambda: optax.chain(COUPLED, optax.sgd(RATE, 0.8, nesterov=True))),
   "muon": ({"b1": 0.8, "b2": 0.95, "momentum": 0.9}, muon),
+  "muon_grouped": (
+    {"b1": 0.8, "b2": 0.95, "momentum": 0.9, "decay_embedding": 0.3, "decay_head": 0.2},
+    muon_grouped,
+  ),
   "ademamix": (
     {"b1": 0.8, "b2": 0.95, "b3": 0.9, "ademamix_alpha": 2.0},
     lambda: contrib.ademamix(RATE, 0.8, 0.95, 0.9, 2.0, weight_decay=DECAY),

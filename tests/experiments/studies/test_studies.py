@@ -1,0 +1,108 @@
+"""Studies made of sweeps: their settings can be, a folder is one study's, a kill costs nothing."""
+
+import json
+
+import pytest
+
+from experiments.runs import loop
+from experiments.studies import catalogue, draw, study
+from experiments.studies.__main__ import main
+from experiments.studies.study import Part, Study
+from tests.experiments.tools import by_member, killed_after
+
+SMALL = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1, "checkpoint_every": 0.0}
+TINY = Study(
+  "tiny",
+  "Does it run?",
+  {
+    "one": Part({"method": "baseline", "steps": 60, **SMALL}, seeds=2, full={"seeds": 3}),
+    "two": Part({"method": ["baseline", "grokfast_ema"], "steps": 30, **SMALL}, seeds=1),
+  },
+)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("each", catalogue.STUDIES, ids=lambda each: each.name)
+def test_all_settings_are_such_as_a_run_can_have(each, full):
+  for part in each.parts.values():
+    members = part.members(full=full)
+    assert len({str(sorted(m.kept().items())) for m in members}) == len(members)
+
+
+@pytest.mark.parametrize("each", catalogue.STUDIES, ids=lambda each: each.name)
+def test_the_full_size_is_larger(each):
+  assert study.member_steps(each, full=True) > study.member_steps(each)
+  assert len({each.name for each in catalogue.STUDIES}) == len(catalogue.STUDIES)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+  out = tmp_path_factory.mktemp("studies") / "whole"
+  study.run(TINY, out)
+  return out
+
+
+def test_parts_have_folders_of_their_own(whole):
+  runs = study.read(TINY, whole)
+  assert {name: len(found) for name, found in runs.items()} == {"one": 2, "two": 2}
+  assert json.loads((whole / study.NAME).read_text()) == {"study": "tiny", "full": False}
+
+
+def test_a_killed_study_goes_on(whole, tmp_path, monkeypatch):
+  """Killed in its first part, and again in its second: the logs are those of one that was not."""
+  out = tmp_path / "killed"
+  with killed_after(3, monkeypatch) as patch:
+    patch.setattr(loop, "CHUNK_SECONDS", 0.0)
+    study.run(TINY, out)
+  assert not (out / "two").exists()
+  with killed_after(40, monkeypatch) as patch:
+    patch.setattr(loop, "CHUNK_SECONDS", 0.0)
+    study.run(TINY, out)
+  assert not (out / "two" / "summary.json").exists()
+  study.run(TINY, out)
+  for name in TINY.parts:
+    assert by_member(out / name) == by_member(whole / name)
+
+
+def test_what_is_there_is_not_trained_again(whole, monkeypatch, capsys):
+  before = (whole / "one" / "metrics.jsonl").read_bytes()
+  monkeypatch.setattr("experiments.runs.loop.Loop.run", lambda self: pytest.fail("it trains again"))
+  assert not study.run(TINY, whole)["interrupted"]
+  draw.write(TINY, whole)
+  assert "baseline" in capsys.readouterr().out
+  assert (whole / "tiny.png").stat().st_size > 1_000
+  assert (whole / "one" / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+  ("words", "told"),
+  [
+    (["forks"], "NAME must be one of fork, two_by_two"),
+    (["fork", "--part", "emma"], "--part must be among ema, compression"),
+    (["fork", "--steps", "10"], "unrecognized arguments: --steps 10"),
+    (["controls", "--out", "{whole}"], "is the folder of another study: tiny, default size"),
+    (["fork", "--out", "{other}"], "must be a new or an empty folder, or this study's own"),
+    (["fork", "--out", "{file}"], "must be a new or an empty folder, or this study's own"),
+  ],
+)
+def test_bad_input_is_one_line(whole, tmp_path, capsys, words, told):
+  (tmp_path / "other").mkdir()
+  (tmp_path / "other" / "notes.txt").write_text("mine")
+  places = {"whole": whole, "other": tmp_path / "other", "file": tmp_path / "other" / "notes.txt"}
+  assert main([word.format(**places) for word in words]) == 2
+  error = capsys.readouterr().err
+  assert told in error
+  assert error.count("\n") == 1
+  assert (tmp_path / "other" / "notes.txt").read_text() == "mine"
+
+
+def test_another_size_is_another_study(whole, capsys):
+  with pytest.raises(study.UsageError, match="another study: tiny, default size"):
+    study.run(TINY, whole, full=True)
+  assert not capsys.readouterr().out
+
+
+def test_a_damaged_claim_is_told(tmp_path):
+  (tmp_path / study.NAME).write_text("{")
+  with pytest.raises(study.UsageError, match=r"study\.json is damaged"):
+    study.run(TINY, tmp_path)
