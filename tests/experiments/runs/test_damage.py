@@ -19,6 +19,7 @@ from tests.experiments.tools import killed_after
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
+
 def lines(change):
   return lambda data, at: b"".join(change(data.splitlines(keepends=True), at))
 

@@ -22,6 +22,7 @@ from tests.experiments.tools import Killed, killed_after
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
+
 def positions(out):
   return {file: position for file, position, _ in checkpoints.saved(out)}
 
