@@ -12,7 +12,7 @@ from tests.experiments.tools import killed_after
 
 @pytest.fixture(scope="package", autouse=True)
 def blank_pictures():
-  """A small blank one for each that would be drawn, to be quick: other folders' runs draw theirs."""
+  """A small blank one for each that would be drawn, to be quick: other tests' runs draw theirs."""
   of_run = figures.of_run
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(figures, "of_run", lambda *args: of_run(*args) and Figure(figsize=(1, 1)))
