@@ -22,7 +22,10 @@ test-slow: $(VENV)/dev  ## the ones that take minutes each
 # The floor differs in its libraries alone. So what rests on them: the contract with some kinds of
 # cases, numbers, compiled programs, Optax's suite, runs and command lines; not what filters prove.
 # Here LLVM optimizes, as it does for users.
+# Of the methods, whole runs of those that differ most; all are traced, and their chains compared.
 FLOOR_CASES := multiscale] or ma] or fir] or iir_first] or gate_in_gate] or compression_not_bias] or grokfast_adam]
+FLOOR_SMOKE := baseline- or grokfast_ma- or ema_delayed_compression- or egalitarian_gradient- \
+	or cap_params_norm- or stablemax-
 FLOOR_RUNS := test_run.py::test_smoke test_run.py::test_it_stops_when_held \
 	test_run.py::test_bad_input_is_one_line_and_exit_code_2 \
 	test_resume.py::test_a_run_resumes_where_it_was \
@@ -35,7 +38,8 @@ FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcar
 	$(foreach name,quickstart your_model,"tests/colab/test_notebooks.py::$(NOTEBOOK_RUNS)[$(name)]")
 
 test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest versions allowed
-	XLA_FLAGS= $(VENV)-floor/bin/python -m pytest -n 2 -m "not slow" $(FLOOR) -k "not contract or $(FLOOR_CASES)"
+	XLA_FLAGS= $(VENV)-floor/bin/python -m pytest -n 2 -m "not slow" $(FLOOR) \
+		-k "(not contract or $(FLOOR_CASES)) and (not test_run.py or not test_smoke or $(FLOOR_SMOKE))"
 
 bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour or two on two cores)
 	$(RUN) -m experiments.benchmarks

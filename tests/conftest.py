@@ -2,10 +2,14 @@
 
 import os
 
-# Half of the suite's time is compilation. XLA's own passes stay, so that a compiled program that
-# is read here is a user's; LLVM leaves its optimizations out. `make test-floor` has them.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Half of the suite's time is compilation. XLA fuses and emits kernels in its older way, which takes
+# a third of the time, and LLVM leaves its optimizations out. What reads a compiled program asks for
+# `fused_as_for_users`; `make test-floor` compiles all as users do.
+os.environ.setdefault(
+  "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 
+import functools
 from pathlib import Path
 
 import hypothesis
@@ -56,6 +60,18 @@ def real_data() -> Path:
   if not folder:
     pytest.skip("GROKFAX_DATA_FILES does not name a folder with the real data's files")
   return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def fused_as_for_users():
+  """What is lowered and then compiled, which is to be read, XLA fuses as it does for users."""
+  with pytest.MonkeyPatch.context() as patch:
+    if "xla_cpu_use_fusion_emitters" in os.environ["XLA_FLAGS"]:
+      compile_ = functools.partialmethod(
+        jax.stages.Lowered.compile, compiler_options={"xla_cpu_use_fusion_emitters": True}
+      )
+      patch.setattr(jax.stages.Lowered, "compile", compile_)
+    yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,7 @@ import pytest
 import grokfax
 from tests.helpers import copies_and_scatters, temporary_bytes
 
+pytestmark = pytest.mark.usefixtures("fused_as_for_users")
 SHAPE, MEMBERS = (64, 32), 3
 RING_BYTES = 4 * 64 * 32
 

@@ -87,6 +87,7 @@ def test_under_vmap_each_member_has_its_own(name):
     np.testing.assert_allclose(ours, jnp.stack(alone), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("fused_as_for_users")
 def test_a_window_is_not_copied_at_every_step():
   tx = grokfax.reset_when(grokfax.grokfast_ma(100), grokfax.from_step(500))
   params = jnp.zeros((64, 32))

@@ -43,6 +43,7 @@ def test_the_least_is_what_the_state_holds(name):
 TEMPORARY = {"ema": 0.1, "ma 100": 0.1, "fir 10": 1.2, "iir 2": 2.1}
 
 
+@pytest.mark.usefixtures("fused_as_for_users")
 @pytest.mark.parametrize("form", filter_step.FORMS)
 @pytest.mark.parametrize("name", TEMPORARY)
 def test_a_step_is_made_in_place(name, form):
@@ -51,6 +52,7 @@ def test_a_step_is_made_in_place(name, form):
   assert row["temporary, in parameters"] < TEMPORARY[name]
 
 
+@pytest.mark.usefixtures("fused_as_for_users")
 @pytest.mark.parametrize("form", filter_step.FORMS)
 @pytest.mark.parametrize(
   ("name", "floats"), [("adamw", 10), ("ema", 15), ("ma 10", 24), ("ma 100", 24)]

@@ -17,6 +17,8 @@ from experiments.runs import checkpoints, loop
 from tests.experiments.runs.resume_helpers import RUN, assert_same_run, content, main
 from tests.experiments.tools import killed_after
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def lines(change):
   return lambda data, at: b"".join(change(data.splitlines(keepends=True), at))
@@ -59,7 +61,7 @@ OTHERS = ("gone", "a folder")
 
 
 @pytest.fixture(scope="module")
-def stages(tmp_path_factory):
+def stages(compiled_once, tmp_path_factory):
   """A finished run, and one that was killed in the middle."""
   folder = tmp_path_factory.mktemp("stages")
   assert main("--out", folder / "finished") == 0
@@ -117,7 +119,7 @@ where = {
 bare = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@settings(bare, max_examples=50)
+@settings(bare, max_examples=30)
 @given(**where)
 def test_a_finished_run(stages, tmp_path, number, edit, at, flags):
   check(stages, tmp_path, "finished", number, edit, at, flags)

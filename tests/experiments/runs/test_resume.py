@@ -20,6 +20,8 @@ from tests.experiments.runs.resume_helpers import (
 )
 from tests.experiments.tools import Killed, killed_after
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def positions(out):
   return {file: position for file, position, _ in checkpoints.saved(out)}

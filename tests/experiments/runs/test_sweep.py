@@ -91,24 +91,30 @@ def test_two_programs(what, at_once, tmp_path):
       assert math.isclose(record["val_loss"], other["val_loss"], rel_tol=1e-3)
 
 
-@pytest.mark.parametrize("chunks", [3, 14])
-@pytest.mark.parametrize("at_once", [1, pytest.param(2, marks=pytest.mark.gate)])
-def test_two_programs_killed_and_resumed(at_once, chunks, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize(
+  ("at_once", "moments"),
+  [(1, (3, 14, 24)), pytest.param(2, (3, 14), marks=pytest.mark.gate)],
+  ids=["1", "2"],
+)
+def test_two_programs_killed_and_resumed(at_once, moments, tmp_path, monkeypatch):
   """In the first program, and in the second."""
-  whole, out = tmp_path / "whole", tmp_path / "out"
+  whole = tmp_path / "whole"
   sweep = [*TWO["windows"], "--at-once", at_once]
   assert main(*sweep, "--out", whole) == 0
-  with killed_after(chunks, monkeypatch) as patch:
-    patch.setattr(loop, "CHUNK_SECONDS", 0.0)
-    main(*sweep, "--out", out, "--checkpoint-every", 0)
-  (_, position, _), *_ = checkpoints.saved(out)
-  assert position["program"] == (chunks > 10 * (3 - at_once))
-  kept = (out / "metrics.jsonl").read_bytes()[: position["log"]]
-  assert main("modular", "--resume", "--out", out) == 0
-  assert (out / "metrics.jsonl").read_bytes().startswith(kept), "none of it was trained again"
-  if at_once == 1:
-    assert by_member(out) == by_member(whole)
-  assert_close(out, whole)
+  for chunks in moments:
+    out = tmp_path / str(chunks)
+    with killed_after(chunks, monkeypatch) as patch:
+      patch.setattr(loop, "CHUNK_SECONDS", 0.0)
+      main(*sweep, "--out", out, "--checkpoint-every", 0)
+    (_, position, _), *_ = checkpoints.saved(out)
+    assert position["program"] == (chunks > 10 * (3 - at_once))
+    kept = (out / "metrics.jsonl").read_bytes()[: position["log"]]
+    assert main("modular", "--resume", "--out", out) == 0
+    assert (out / "metrics.jsonl").read_bytes().startswith(kept), "none of it was trained again"
+    if at_once == 1:
+      assert by_member(out) == by_member(whole)
+    assert_close(out, whole)
 
 
 def test_the_report_reads_a_sweep(one_after_another):

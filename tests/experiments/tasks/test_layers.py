@@ -5,6 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from experiments.tasks import modular
 from experiments.tasks.models.layers import bfloat16_product
@@ -72,6 +73,7 @@ def test_the_model_with_rounded_operands():
     assert jnp.linalg.norm(one - other) <= 0.05 * jnp.linalg.norm(one) + 1e-4
 
 
+@pytest.mark.usefixtures("fused_as_for_users")
 def test_no_product_is_made_in_float32():
   """In the gradient of a true batch; XLA's CPU backend would, with a transposition folded in."""
   model = modular.model(modular.Settings(operands="bfloat16"))

@@ -160,6 +160,7 @@ def collectives(text):
   return re.findall(rf" ({names})(?:-start)?\(", text)
 
 
+@pytest.mark.usefixtures("fused_as_for_users")
 def test_members_on_a_mesh_do_not_talk(members):
   """But for a row, a gather a column, which all hosts want to read."""
   train, inits = members
@@ -169,7 +170,7 @@ def test_members_on_a_mesh_do_not_talk(members):
 
 
 @pytest.fixture(scope="module")
-def with_rings():
+def with_rings(fused_as_for_users):
   chosen = [resolved(seed, "ma") for seed in range(3)]
   return populate(trained_by(chosen[0]), [plan.init_of(one)[0] for one in chosen])
 

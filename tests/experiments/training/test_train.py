@@ -141,6 +141,7 @@ def test_the_whole_training_lowers_for_accelerators(method):
   assert exported.platforms == platforms
 
 
+@pytest.mark.usefixtures("fused_as_for_users")
 @pytest.mark.parametrize("members", [None, 2])
 def test_the_ring_stays_in_place_in_training(members):
   """In an evaluation, with its state donated; and in whole runs side by side, vmap(train)."""
