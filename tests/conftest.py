@@ -6,10 +6,13 @@ import os
 # Half of the suite's time is compilation. XLA fuses and emits kernels in its older way, which takes
 # a third of the time, and LLVM leaves its optimizations out. What reads a compiled program asks for
 # `fused_as_for_users`; `make test-floor` compiles all as users do.
-_FLAGS = ["--xla_backend_optimization_level=0"]
-if importlib.metadata.version("jaxlib").startswith("0.10."):  # an XLA that knows it not would abort
-  _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("XLA_FLAGS", " ".join(_FLAGS))
+# A later XLA does not know that flag, and would abort.
+os.environ.setdefault(
+  "XLA_FLAGS",
+  "--xla_backend_optimization_level=0"
+  + " --xla_cpu_use_fusion_emitters=false"
+  * importlib.metadata.version("jaxlib").startswith("0.10."),
+)
 
 import functools
 from pathlib import Path
