@@ -1,16 +1,16 @@
 """A search for settings: random trials, then rounds of changes to the best, many at once.
 
-    python -m experiments.studies.search recipe --trials 1024 --rounds 6
+    python -m experiments.studies.search recipe --trials 64 --rounds 4 --out FOLDER
 
 Each trial trains on every operation; its score is the mean validation accuracy at the end of the
 budget, and a tenth of the mean over the budget. Seeds are drawn from those that no table scores.
-All trials are written down, in `trials.jsonl`.
+All trials are written down, in `trials.jsonl`, a round at a time; a search that was stopped
+resumes by the same command.
 """
 
-import argparse
 import json
-import time
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,60 +18,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.files import write_json
+from experiments import start, terminal
+from experiments.fields import UsageError
+from experiments.files import new_file, read_json, write_json
 from experiments.runs import plan, settings
 from experiments.runs.environment import environment
+from experiments.runs.log import read_log
+from experiments.studies.spaces import SPACES, Space, changed, drawn
 from experiments.training.population import MemberInit, Population
 
 FIRST_SEED, SEEDS = 1_000, 16  # of those that are searched on
 OPERATIONS = ("mul", "sub")
-# Low, high, and whether the logarithm is uniform.
-Space = Mapping[str, tuple[float, float, bool]]
-MUON: Space = {
-  "learning_rate": (0.01, 0.2, True),
-  "weight_decay": (0.05, 3.0, True),
-  "momentum": (0.5, 0.97, False),
-  "lr_embedding": (0.05, 3.0, True),
-  "lr_head": (0.003, 1.0, True),
-  "lr_rest": (0.003, 1.0, True),
-  "decay_embedding": (0.05, 5.0, True),
-  "decay_head": (0.01, 5.0, True),
-  "b1": (0.5, 0.95, False),
-  "b2": (0.8, 0.99, False),
-  "lr_warmup": (1.0, 15.0, False),
-  "lr_end": (0.0, 0.3, False),
-}
-FILTER: Space = {"alpha": (0.5, 0.98, False), "lamb": (0.05, 5.0, True)}
-GROUPED = {"optimizer": "muon_grouped", "schedule": "linear"}
-SPACES: dict[str, tuple[dict[str, Any], Space]] = {
-  "recipe": ({"method": "baseline", **GROUPED}, MUON),
-  "muon_embedding": ({"method": "baseline", "embedding_by": "muon", **GROUPED}, MUON),
-  "filter": ({"method": "grokfast_ema", **GROUPED}, {**MUON, **FILTER}),
-  "stablemax": ({"method": "stablemax", **GROUPED}, MUON),
-}
-
-
-def drawn(space: Space, rng: np.random.Generator) -> dict[str, float]:
-  """A random trial."""
-  found = {}
-  for name, (low, high, log) in space.items():
-    a, b = (np.log(low), np.log(high)) if log else (low, high)
-    value = rng.uniform(a, b)
-    found[name] = float(np.exp(value) if log else value)
-  return found
-
-
-def changed(
-  trial: Mapping[str, float], other: Mapping[str, float], space: Space, width: float, rng: Any
-) -> dict[str, float]:
-  """A trial between two good ones and beside them, in what part of the space `width` says."""
-  found = {}
-  for name, (low, high, log) in space.items():
-    a, b, x, y = (np.log(v) if log else v for v in (low, high, trial[name], other[name]))
-    value = x + rng.uniform(0, 1) * (y - x) * (rng.random() < 0.5)
-    value = np.clip(value + width * (b - a) * rng.normal() * (rng.random() < 0.5), a, b)
-    found[name] = float(np.exp(value) if log else value)
-  return found
 
 
 class Trainer:
@@ -129,69 +86,106 @@ def scores(curves: np.ndarray) -> np.ndarray:
 
 
 def search(
-  trainer: Trainer, space: Space, *, trials: int, rounds: int, seed: int = 0
-) -> Iterator[dict[str, Any]]:
-  """Yields all trials of all rounds, with their curves."""
-  rng = np.random.default_rng(seed)
+  trainer: Trainer,
+  space: Space,
+  *,
+  trials: int,
+  rounds: int,
+  known: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[list[dict[str, Any]]]:
+  """Yields the trials of each round that is not known, with their curves.
+
+  Args:
+    trainer: of the space.
+    space: what is searched.
+    trials: of a round.
+    rounds: the first is random, each later one nearer to the best so far.
+    known: the trials of the first rounds, from an earlier search of the same numbers.
+  """
+  rng = np.random.default_rng(0)
   best: list[tuple[float, dict[str, float]]] = []
   for number in range(rounds):
     if number == 0:
       chosen = [drawn(space, rng) for _ in range(trials)]
     else:
       top = [trial for _, trial in best[: max(4, trials // (32 * number))]]
-      width = 0.2 * 0.7**number
       pairs = rng.integers(len(top), size=(trials, 2))
+      width = 0.2 * 0.7**number
       chosen = [changed(top[i], top[j], space, width, rng) for i, j in pairs]
     seeds = FIRST_SEED + rng.integers(SEEDS, size=trials)
-    members = [
-      {**trial, "operation": operation, "seed": int(s)}
-      for trial, s in zip(chosen, seeds, strict=True)
-      for operation in OPERATIONS
-    ]
-    curves = trainer.curves(members).reshape(trials, len(OPERATIONS), -1)
-    found = scores(curves)
-    best = sorted([*best, *zip(map(float, found), chosen, strict=True)], key=lambda b: -b[0])
-    for trial, s, score, curve in zip(chosen, seeds, found, curves, strict=True):
-      short = {name: float(f"{value:.4g}") for name, value in trial.items()}
-      yield {
-        "round": number, "seed": int(s), "score": round(float(score), 4), **short,
-        "val_accuracy": np.round(curve, 4).tolist(),
-      }  # fmt: skip
+    rows = [dict(row) for row in known if row["round"] == number]
+    if len(rows) < trials:
+      rows = _trained(trainer, number, chosen, seeds)
+      yield rows
+    found = [(row["score"], trial) for row, trial in zip(rows, chosen, strict=True)]
+    best = sorted([*best, *found], key=lambda one: -one[0])
 
 
-def main() -> None:
-  """The command line."""
-  parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-  parser.add_argument("space", choices=SPACES)
-  parser.add_argument("--trials", type=int, default=64, help="of each round")
-  parser.add_argument("--rounds", type=int, default=4)
-  parser.add_argument("--steps", type=int, default=120)
-  parser.add_argument("--width", type=int, default=1, help="trained side by side")
-  parser.add_argument("--seconds", type=float, default=1e9, help="no new round after these")
-  parser.add_argument("--out", type=Path, required=True, help="a new folder")
-  given = parser.parse_args()
-  given.out.mkdir(parents=True)
-  fixed, space = SPACES[given.space]
-  write_json(
-    given.out / "search.json",
-    {"fixed": {**fixed, "steps": given.steps}, "space": space, "environment": environment()},
-  )
-  begun = time.perf_counter()
-  trainer = Trainer(fixed, space, given.width, steps=given.steps)
-  with (given.out / "trials.jsonl").open("w") as file:
-    last, best = -1, 0.0
-    for trial in search(trainer, space, trials=given.trials, rounds=given.rounds):
-      if trial["round"] != last:
-        if time.perf_counter() - begun > given.seconds:
-          break
-        if last >= 0:
-          print(f"{given.space} round {last}: best {best:.3f}, {time.perf_counter() - begun:.0f} s")
-        last = trial["round"]
-        file.flush()
-      best = max(best, trial["score"])
-      file.write(json.dumps(trial) + "\n")
-  print(f"{given.space}: best {best:.3f}")
+def _trained(
+  trainer: Trainer, number: int, chosen: Sequence[dict[str, float]], seeds: np.ndarray
+) -> list[dict[str, Any]]:
+  members = [
+    {**trial, "operation": operation, "seed": int(seed)}
+    for trial, seed in zip(chosen, seeds, strict=True)
+    for operation in OPERATIONS
+  ]
+  curves = trainer.curves(members).reshape(len(chosen), len(OPERATIONS), -1)
+  return [
+    {
+      "round": number,
+      "seed": int(seed),
+      "score": round(float(score), 4),
+      **trial,
+      "val_accuracy": np.round(curve.astype(np.float64), 4).tolist(),
+    }
+    for trial, seed, score, curve in zip(chosen, seeds, scores(curves), curves, strict=True)
+  ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """The command line; returns the exit code."""
+
+  def run():
+    parser = terminal.Parser("python -m experiments.studies.search", __doc__ or "")
+    parser.add_argument("space", metavar="SPACE", help=f"one of {', '.join(SPACES)}")
+    parser.add_argument("--trials", type=int, default=64, help="of each round")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=120, help="of each run")
+    parser.add_argument("--width", type=int, default=1, help="runs side by side")
+    parser.add_argument("--out", type=terminal.a_path, required=True)
+    given = parser.read(argv)
+    if given.space not in SPACES:
+      raise UsageError(f"SPACE must be one of {', '.join(SPACES)}; got {given.space!r}.")
+    for name in ("trials", "rounds", "steps", "width"):
+      if getattr(given, name) < 1:
+        raise UsageError(f"--{name} must be at least 1; got {getattr(given, name)}.")
+    _run(given.space, given.trials, given.rounds, given.steps, given.width, given.out)
+
+  return terminal.run_main(run)
+
+
+def _run(name: str, trials: int, rounds: int, steps: int, width: int, out: Path) -> None:
+  fixed, space = SPACES[name]
+  form = {"search": name, "trials": trials, "fixed": {**fixed, "steps": steps}, "space": space}
+  form = json.loads(json.dumps(form))
+  before = read_json(out / "search.json")
+  if before and {n: before.get(n) for n in form} != form:
+    raise UsageError(f"--out {out} holds another search: name a new folder.")
+  out.mkdir(parents=True, exist_ok=True)
+  if not before:
+    write_json(out / "search.json", {**form, "environment": environment()})
+  log = out / "trials.jsonl"
+  known = read_log(log) if log.exists() else []
+  known = known[: len(known) // trials * trials]  # whole rounds
+  trainer = Trainer(fixed, space, width, steps=steps)
+  best = max((row["score"] for row in known), default=0.0)
+  for rows in search(trainer, space, trials=trials, rounds=rounds, known=[*known]):
+    known += rows
+    with new_file(log) as part:
+      part.write_text("".join(json.dumps(row) + "\n" for row in known))
+    best = max(best, *(row["score"] for row in rows))
+    print(f"{name}, round {rows[0]['round'] + 1} of {rounds}: best score {best:.3f}", flush=True)
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(start.main(main))

@@ -143,7 +143,7 @@ def test_committed_sweeps(name):
   assert len(runs) == stored["members"] == SWEEPS[name]
   diverged = {run.ended for run in runs} - {"budget", "held"}
   assert diverged == ({"diverged"} if name in DIVERGED else set())
-  assert all(np.unique(np.diff([r["step"] for r in run.records])).size == 1 for run in runs)
+  assert all(np.unique(np.diff([r["step"] for r in run.records])).size <= 1 for run in runs)
   assert sum(run.last for run in runs) == stored["steps"]
   assert bool(stored["diverged"]) == (name in DIVERGED)
   environment = read(RESULTS / name, "environment")

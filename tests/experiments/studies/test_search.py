@@ -1,0 +1,93 @@
+"""The search: trials are ordinary runs, stay in their space, and a stopped search resumes."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+
+from experiments.runs import plan, settings
+from experiments.studies import search, spaces
+from experiments.training.population import Population
+
+TINY = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1, "steps": 9}
+FIXED = {"method": "baseline", "optimizer": "adamw", **TINY}
+SPACE: spaces.Space = {"learning_rate": (1e-3, 1e-1, True), "b1": (0.5, 0.9, False)}
+
+
+@functools.cache
+def trainer(width):
+  return search.Trainer(FIXED, SPACE, width)
+
+
+def found(width=3, **given):
+  return [*search.search(trainer(width), SPACE, trials=5, **given)]
+
+
+@functools.cache
+def both_rounds():
+  return found(rounds=2)
+
+
+def test_a_trial_is_an_ordinary_run():
+  first = settings.make("modular", **FIXED)
+  run = Population(plan.train_of(first), plan.init_of(first)[0], epochs=1)
+  for row in both_rounds()[0][:2]:
+    for operation, curve in zip(search.OPERATIONS, row["val_accuracy"], strict=True):
+      numbers = {name: row[name] for name in SPACE}
+      made = settings.make("modular", **FIXED, **numbers, operation=operation, seed=row["seed"])
+      run.begin([plan.init_of(made)[0]])
+      alone = [float(run.advance()["val_accuracy"]) for _ in range(3)]
+      np.testing.assert_allclose(curve, alone, atol=1e-3)
+
+
+def test_the_score_is_the_end_and_a_tenth_of_the_way():
+  curves = np.array([[[0.0, 1.0], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0]]])
+  np.testing.assert_allclose(search.scores(curves), [0.75 + 0.05, 0.0])
+
+
+def test_trials_stay_in_the_space_and_come_nearer():
+  rounds = [[[row[name] for name in SPACE] for row in rows] for rows in both_rounds()]
+  low, high = np.array([(low, high) for low, high, _ in SPACE.values()]).T
+  for trials in map(np.array, rounds):
+    assert np.all((low <= trials) & (trials <= high))
+  rng = np.random.default_rng(1)
+  one = spaces.drawn(SPACE, rng)
+  near = [spaces.changed(one, one, SPACE, 0.01, rng)["b1"] for _ in range(50)]
+  assert np.std(near) < 0.01
+
+
+def test_one_after_another_or_side_by_side():
+  alone, together = found(1, rounds=1)[0], both_rounds()[0]
+  for one, other in zip(alone, together, strict=True):
+    assert {n: one[n] for n in (*SPACE, "seed")} == {n: other[n] for n in (*SPACE, "seed")}
+    np.testing.assert_allclose(one["val_accuracy"], other["val_accuracy"], atol=0.1)
+
+
+def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(search, "SPACES", {"tiny": (FIXED, SPACE)})
+  command = ["tiny", "--trials", "3", "--steps", "9", "--out", str(tmp_path / "out")]
+  assert search.main([*command, "--rounds", "2"]) == 0
+  whole = (tmp_path / "out" / "trials.jsonl").read_text()
+  torn = whole.splitlines(keepends=True)[:4]  # in the second round
+  (tmp_path / "out" / "trials.jsonl").write_text("".join(torn) + '{"round": 1, "se')
+  capsys.readouterr()
+  assert search.main([*command, "--rounds", "2"]) == 0
+  assert (tmp_path / "out" / "trials.jsonl").read_text() == whole
+  assert capsys.readouterr().out.startswith("tiny, round 2 of 2")
+
+
+@pytest.mark.parametrize(
+  ("words", "told"),
+  [
+    (["tyny"], "SPACE must be one of recipe"),
+    (["recipe", "--trials", "0"], "--trials must be at least 1"),
+    (["recipe", "--steps", "60"], "holds another search"),
+  ],
+)
+def test_bad_input_is_one_line(words, told, tmp_path, capsys):
+  (tmp_path / "search.json").write_text(json.dumps({"search": "filter"}))
+  assert search.main([*words, "--out", str(tmp_path)]) == 2
+  error = capsys.readouterr().err
+  assert told in error
+  assert error.count("\n") == 1
