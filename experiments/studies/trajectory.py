@@ -36,8 +36,9 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
 }
 FULL: Mapping[str, Mapping[str, Any]] = {"baseline": {"steps": 50_000}}
 FIRST = next(iter(ARMS))
-# The paper's distances, of five runs each, times a thousand; its text names no unit, nor whose
-# filter it is. So what can be compared is the ratio of one way to another.
+RATIO = "B to C over A to B"
+# The paper's distances, of five runs each, times a thousand. The unit is not written there, nor
+# which filter it is: so there are several measures here, and the ratio of one way to the other.
 PUBLISHED = {
   "baseline": {"A to B": 0.97, "B to C": 563.7},
   "Grokfast": {"A to B": 7.7, "B to C": 15.3},
@@ -121,7 +122,7 @@ def distances(arms: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
   """The steps of the points and the distances between them, over the seeds, and the paper's."""
   found: dict[str, Any] = {}
   for arm, runs in arms.items():
-    ways = {f"{a} to {b}": [run["distances"][f"{a} to {b}"] for run in runs] for a, b in WAYS}
+    ways = {_way(a, b): [run["distances"][_way(a, b)] for run in runs] for a, b in WAYS}
     found[arm] = {
       "runs": len(runs),
       "steps": {name: middle(run["steps"][name] for run in runs) for name in (*REACHED, END)},
@@ -129,48 +130,74 @@ def distances(arms: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
       "distances": {
         way: {m: middle(d and d[m] for d in each) for m in MEASURES} for way, each in ways.items()
       },
-      "B to C over A to B": {m: middle(ratio(run, m) for run in runs) for m in MEASURES},
+      RATIO: {m: middle(ratio(run, m) for run in runs) for m in MEASURES},
     }
   published = {
-    name: {**ways, "B to C over A to B": round(ways["B to C"] / ways["A to B"], 2)}
+    name: {**ways, RATIO: round(ways["B to C"] / ways["A to B"], 2)}
     for name, ways in PUBLISHED.items()
   }
   return {"published, times 1000": published, "arms": found}
 
 
-def table(arms: Mapping[str, list[dict[str, Any]]]) -> str:
-  """Two tables in Markdown: steps and distances; norms and ranks of each layer."""
-  names = [f"{a} to {b}" for a, b in WAYS]
-  lines = [f"| training | runs | B, step | C, step | {' | '.join(names)} | BC / AB |"]
-  lines += ["| --- " * (5 + len(names)) + "|"]
-  for arm, each in distances(arms)["arms"].items():
+def ways_table(arms: Mapping[str, list[dict[str, Any]]]) -> str:
+  """Steps and distances in Markdown; then mean squares, beside the paper's figures."""
+  names, (ab, bc, *_) = [_way(*way) for way in WAYS], (_way(*way) for way in WAYS)
+  found = distances(arms)["arms"]
+  lines = _head("training", "runs", "B, step", "C, step", *names)
+  for arm, each in found.items():
     cells = [each["steps"][name] for name in REACHED]
     cells += [each["distances"][way]["euclidean"] for way in names]
-    cells += [each["B to C over A to B"]["euclidean"]]
-    told = " | ".join(_told(cell, each["runs"]) for cell in cells)
-    lines.append(f"| {arm} | {each['runs']} | {told} |")
-  lines += ["", f"Median (range) of the Frobenius norm; of the effective rank. END is the {END}."]
-  points = ["A", *REACHED, END]
-  for arm, runs in arms.items():
-    lines += ["", f"| {arm} | {' | '.join(points)} |", "| --- " * (1 + len(points)) + "|"]
-    for path in runs[0]["norms"]["A"] if runs else ():
-      cells = []
-      for name in points:
-        norm, rank = (
-          middle(run[what].get(name, {}).get(path) for run in runs) for what in ("norms", "ranks")
-        )
-        cells.append(_told(norm, len(runs)) + (f"; {_told(rank, len(runs))}" if rank else ""))
-      lines.append(f"| {path} | {' | '.join(cells)} |")
+    lines += [_line(arm, str(each["runs"]), *(_told(cell, each["runs"]) for cell in cells))]
+  lines += ["", *_head("mean squares x 1000", ab, bc, RATIO)]
+  for name, ways in PUBLISHED.items():
+    lines += [
+      _line(f"the paper's {name}", *(f"{ways[w]}" for w in (ab, bc)), f"{ways[bc] / ways[ab]:.4g}")
+    ]
+  for arm, each in found.items():
+    cells = [_told(each["distances"][w]["mean_square"], each["runs"], 1_000) for w in (ab, bc)]
+    lines += [_line(arm, *cells, _told(each[RATIO]["mean_square"], each["runs"]))]
   return "\n".join(lines) + "\n"
 
 
-def _told(value: Mapping[str, Any] | None, runs: int) -> str:
+def layers_table(arms: Mapping[str, list[dict[str, Any]]]) -> str:
+  """The Frobenius norm of each parameter and, of a matrix, its effective rank, in Markdown."""
+  points = ["A", *REACHED, END]
+  lines = ["Frobenius norm; effective rank. Medians, and ranges over the seeds."]
+  for arm, runs in arms.items():
+    lines += ["", *_head(arm, *points)]
+    for path in runs[0]["norms"]["A"] if runs else ():
+      cells = []
+      for name in points:
+        both = [middle(r[w].get(name, {}).get(path) for r in runs) for w in ("norms", "ranks")]
+        cells.append("; ".join(_told(each, len(runs)) for each in both if each) or "none")
+      lines += [_line(path, *cells)]
+  return "\n".join(lines) + "\n"
+
+
+def _way(a: str, b: str) -> str:
+  return f"{a} to {b}"
+
+
+def _line(*cells: str) -> str:
+  return f"| {' | '.join(cells)} |"
+
+
+def _head(*cells: str) -> list[str]:
+  return [_line(*cells), _line(*["---"] * len(cells))]
+
+
+def _told(value: Mapping[str, Any] | None, runs: int, times: float = 1) -> str:
   """A median with its range, and of how many runs where it is not all."""
   if value is None:
     return "none"
-  middle, low, high = (f"{value[name]:,.5g}" for name in ("median", "lowest", "highest"))
-  few = f", {value['runs']} runs" if value["runs"] < runs else ""
-  return f"{middle} ({low} to {high}{few})"
+  middle, low, high = (_digits(times * value[name]) for name in ("median", "lowest", "highest"))
+  few = f", {value['runs']} of {runs} runs" if value["runs"] < runs else ""
+  return f"{middle} ({low} to {high}{few})" if value["runs"] > 1 else middle + few
+
+
+def _digits(value: float) -> str:
+  """Four digits, or all before the point."""
+  return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def draw(arms: Mapping[str, list[dict[str, Any]]]) -> Figure:
@@ -196,7 +223,7 @@ def draw(arms: Mapping[str, list[dict[str, Any]]]) -> Figure:
     for x, way in enumerate(ways):
       y = [run["distances"][way]["euclidean"] for run in runs if run["distances"][way]]
       last.scatter(np.full(len(y), x + 0.12 * (i - 1.5)), y, color=f"C{i}", s=22)
-  last.set_xticks(range(len(ways)), ways)
+  last.set_xticks(range(len(ways)), [way.replace(END, "end") for way in ways])
   for panel in empty:
     panel.set_axis_off()
   drawn.suptitle("○ A, initial; □ B, training accuracy 99 %; ☆ C, validation accuracy 95 %")
@@ -204,14 +231,14 @@ def draw(arms: Mapping[str, list[dict[str, Any]]]) -> Figure:
 
 
 def write(folder: Path) -> None:
-  """Prints the table, and writes it and the picture."""
+  """Prints the table of the ways; writes all tables and the picture."""
   arms = read(folder)
   write_json(folder / "distances.json", distances(arms))
   with new_file(folder / "table.md") as part:
-    part.write_text(table(arms))
+    part.write_text(f"{ways_table(arms)}\n{layers_table(arms)}")
   with new_file(folder / f"{STUDY.name}.png") as part:
     draw(arms).savefig(part, format="png", dpi=100)
-  print(table(arms).partition("\n\n")[0])
+  print(ways_table(arms))
 
 
 def main(argv: list[str] | None = None) -> int:

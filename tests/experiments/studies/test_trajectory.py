@@ -139,6 +139,25 @@ def test_the_command_writes_tables_and_a_picture(folder, monkeypatch, capsys):
   assert (folder / "trajectory.png").stat().st_size > 10_000
 
 
+def test_medians_and_ratios_are_of_the_seeds_that_got_there():
+  def run(seed, ab, bc):
+    ways = {f"{a} to {b}": None for a, b in snapshots.WAYS}
+    for way, far in (("A to B", ab), ("B to C", bc)):
+      ways[way] = far and dict.fromkeys(snapshots.MEASURES, far)
+    steps = {"A": 0, "B": 10 * seed, "C": 100 if bc else None, snapshots.END: 200}
+    return {"steps": steps, "share": 0.5, "distances": ways}
+
+  arms = {"EMA": [run(1, 2.0, 4.0), run(2, 2.0, 12.0), run(3, 4.0, None)]}
+  found = trajectory.distances(arms)["arms"]["EMA"]
+  assert found["steps"]["B"] == {"runs": 3, "median": 20.0, "lowest": 10.0, "highest": 30.0}
+  assert found["steps"]["C"]["runs"] == 2
+  expected = {"runs": 2, "median": 4.0, "lowest": 2.0, "highest": 6.0}
+  assert found[trajectory.RATIO]["rms"] == expected
+  assert "| EMA | 2,000 (2,000 to 4,000) | 8,000 (4,000 to 12,000, 2 of 3 runs) | " in (
+    trajectory.ways_table(arms)
+  )
+
+
 @pytest.mark.parametrize("words", [["--seeds", "0"], ["--seeds", "x"], ["--sed"]])
 def test_bad_input_is_one_line(words, tmp_path, capsys):
   assert trajectory.main(["--out", str(tmp_path / "new"), *words]) == 2
