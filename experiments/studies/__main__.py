@@ -15,19 +15,27 @@ def main(argv: Sequence[str] | None = None) -> int:
   """The command line; returns the exit code."""
   from experiments import terminal
   from experiments.fields import UsageError
-  from experiments.studies import catalogue, draw, study
+  from experiments.studies import draw, spectrum, study, trajectory
+  from experiments.studies.grids import STUDIES
+
+  words = list(sys.argv[1:] if argv is None else argv)
+  recorded = {"spectrum": spectrum.main, "trajectory": trajectory.main}
+  if words and words[0] in recorded:
+    return recorded[words[0]](words[1:])
+  studies = {each.name: each for each in STUDIES}
 
   def run():
-    about = "\n".join([__doc__ or "", *(f"{s.name}: {s.question}" for s in catalogue.STUDIES)])
+    questions = [f"{each.name}: {each.question}" for each in STUDIES]
+    about = "\n".join([__doc__ or "", *questions, *(f"{n}: see its --help" for n in recorded)])
     parser = terminal.Parser("python -m experiments.studies", about)
     parser.add_argument("name", metavar="NAME", help="of a study")
     parser.add_argument("--part", nargs="+", default=[], help="some of its sweeps alone")
     parser.add_argument("--full", action="store_true", help="the full size")
     parser.add_argument("--out", type=terminal.a_path, help="its folder")
-    given = parser.read(argv)
-    studies = {each.name: each for each in catalogue.STUDIES}
+    given = parser.read(words)
     if given.name not in studies:
-      raise UsageError(f"NAME must be one of {', '.join(studies)}; got {given.name!r}.")
+      known = ", ".join([*studies, *recorded])
+      raise UsageError(f"NAME must be one of {known}; got {given.name!r}.")
     chosen = studies[given.name]
     out = given.out or study.FOLDER / f"{given.name}{'_full' * given.full}"
     terminal.use_compilation_cache()

@@ -1,17 +1,17 @@
 """The gradient's spectrum before, at and after the grok, which Grokfast argues from.
 
-    python -m experiments.studies.spectrum
+    python -m experiments.studies spectrum
 
 trains multiplication mod 97 three ways, five seeds each, with `grokfax.spectrum.record` before the
 filter, and draws what was recorded. A run that is there already is not made again.
 """
 
-import argparse
 import dataclasses
 import itertools
 import json
 import statistics
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import grokfax
+from experiments import start, terminal
+from experiments.fields import UsageError
 from experiments.files import new_file, write_json
 from experiments.runs import plan, settings
 from experiments.runs.environment import environment
@@ -147,18 +149,24 @@ def draw(arms: Mapping[str, list[dict[str, Any]]]) -> Figure:
   return drawn
 
 
-def main(argv: list[str] | None = None) -> None:
-  """The command line."""
-  parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-  parser.add_argument("--out", type=Path, default=FOLDER, help="the folder of the results")
-  parser.add_argument("--seeds", type=int, default=5)
-  chosen = parser.parse_args(argv)
-  run_all(chosen.out, chosen.seeds)
-  found = read(chosen.out)
-  write_json(chosen.out / "shares.json", shares(found))
-  with new_file(chosen.out / "spectrum.png") as part:
-    draw(found).savefig(part, format="png", dpi=110)
+def main(argv: Sequence[str] | None = None) -> int:
+  """The command line; returns the exit code."""
+
+  def run():
+    parser = terminal.Parser("python -m experiments.studies spectrum", __doc__ or "")
+    parser.add_argument("--out", type=terminal.a_path, default=FOLDER, help="its folder")
+    parser.add_argument("--seeds", type=int, default=5)
+    chosen = parser.read(argv)
+    if not 1 <= chosen.seeds <= 1_000:
+      raise UsageError(f"--seeds must be from 1 to 1,000; got {chosen.seeds}.")
+    run_all(chosen.out, chosen.seeds)
+    found = read(chosen.out)
+    write_json(chosen.out / "shares.json", shares(found))
+    with new_file(chosen.out / "spectrum.png") as part:
+      draw(found).savefig(part, format="png", dpi=110)
+
+  return terminal.run_main(run)
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(start.main(main))

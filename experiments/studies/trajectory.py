@@ -1,6 +1,6 @@
 """The way through parameter space, with the filter and without: the paper's picture and table.
 
-    python -m experiments.studies.trajectory
+    python -m experiments.studies trajectory
 
 trains multiplication mod 97 four ways, five seeds each, and measures the way from the initial
 parameters (A) to where it has memorised (B) and where it generalizes (C). A run that is there
@@ -245,7 +245,7 @@ def main(argv: list[str] | None = None) -> int:
   """The command line; returns the exit code."""
 
   def run():
-    parser = terminal.Parser("python -m experiments.studies.trajectory", __doc__ or "")
+    parser = terminal.Parser("python -m experiments.studies trajectory", __doc__ or "")
     parser.add_argument("--out", type=terminal.a_path, default=None, help="its folder")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--full", action="store_true", help="the paper's budget for the baseline")

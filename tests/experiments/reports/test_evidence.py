@@ -12,7 +12,7 @@ import pytest
 from experiments.reports.pages.markers import RESULTS
 from experiments.reports.read import by_setting, read_runs, up_to
 from experiments.runs import folder, identity, settings
-from experiments.studies.catalogue import STUDIES
+from experiments.studies.grids import STUDIES
 
 PAPERS_EMA = "grokfast_ema mul"
 DECAY_ALONE = "baseline mul, weight_decay 0.005"

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from experiments.runs import loop
-from experiments.studies import catalogue, draw, study
+from experiments.studies import draw, study
 from experiments.studies.__main__ import main
+from experiments.studies.grids import STUDIES
 from experiments.studies.study import Part, Study
 from tests.experiments.tools import by_member, killed_after
 
@@ -22,17 +23,17 @@ TINY = Study(
 
 
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("each", catalogue.STUDIES, ids=lambda each: each.name)
+@pytest.mark.parametrize("each", STUDIES, ids=lambda each: each.name)
 def test_all_settings_are_such_as_a_run_can_have(each, full):
   for part in each.parts.values():
     members = part.members(full=full)
     assert len({str(sorted(m.kept().items())) for m in members}) == len(members)
 
 
-@pytest.mark.parametrize("each", catalogue.STUDIES, ids=lambda each: each.name)
+@pytest.mark.parametrize("each", STUDIES, ids=lambda each: each.name)
 def test_the_full_size_is_larger(each):
   assert study.member_steps(each, full=True) > study.member_steps(each)
-  assert len({each.name for each in catalogue.STUDIES}) == len(catalogue.STUDIES)
+  assert len({each.name for each in STUDIES}) == len(STUDIES)
 
 
 @pytest.fixture(scope="module")

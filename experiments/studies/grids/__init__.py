@@ -1,0 +1,9 @@
+"""All studies that are made of sweeps."""
+
+from experiments.studies.grids.ablations import ABLATIONS
+from experiments.studies.grids.controls import CONTROLS
+from experiments.studies.grids.fork import FORK
+from experiments.studies.grids.limits import LIMITS
+from experiments.studies.grids.two_by_two import TWO_BY_TWO
+
+STUDIES = (FORK, TWO_BY_TWO, ABLATIONS, CONTROLS, LIMITS)
