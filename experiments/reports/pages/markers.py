@@ -25,6 +25,7 @@ RESULTS = ROOT / "experiments" / "results"
 PAGES = (
   ROOT / "README.md",
   ROOT / "docs" / "neighbours.md",
+  ROOT / "docs" / "studies.md",
   ROOT / "experiments" / "README.md",
   RESULTS / "README.md",
   RESULTS / "benchmarks" / "README.md",

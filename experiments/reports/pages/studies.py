@@ -101,3 +101,21 @@ def limits_fraction() -> str:
 @block("limits_p")
 def limits_p() -> str:
   return _limits(["small_p", "large_p"], "p", "p")
+
+
+def _part(study: str, part: str, figure: str = FIRST) -> str:
+  return spread(runs_of(study, part), figure)
+
+
+@block("shapes_crossings")
+def shapes_crossings() -> str:
+  ma, low_pass, old = (_part("ablations", part) for part in ("ma", "butterworth", "delay"))
+  return f"MA {ma}, Butterworth {low_pass}, one old gradient {old}"
+
+
+@block("nesterov_crossings")
+def nesterov_crossings() -> str:
+  first, held = (by_operation("controls", "nesterov", figure) for figure in (FIRST, HELD))
+  told = [f"{sign} {one}" for sign, one in zip(SIGNS.values(), first, strict=True)]
+  stayed = [f"{sign} {one}" for sign, one in zip(SIGNS.values(), held, strict=True)]
+  return f"{', '.join(told)}; sustained {', '.join(stayed)}"
