@@ -148,7 +148,9 @@ def test_a_ring_in_its_own_dtype(name, dtype, accumulator, monkeypatch):
   Gradients whose sums are exact in any of these dtypes: the numbers are those of a CPU's ring.
   """
   tx = WINDOWED[name](accumulator)
-  stream = [jnp.asarray(g).astype(dtype) for g in np.float32([[1, 0], [-1, 1], [0, -1]] * 5)]
+  stream = [
+    jnp.asarray(g).astype(dtype) for g in np.asarray([[1, 0], [-1, 1], [0, -1]] * 5, np.float32)
+  ]
   found = {}
   for backend in ("cpu", "gpu"):
     monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
