@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.signal
 
 
@@ -15,6 +16,16 @@ def x64():
   if enable_x64 is None:
     from jax.experimental import enable_x64  # type: ignore
   return enable_x64(True)
+
+
+def on_cpu() -> bool:
+  """Whether it runs on a CPU, where a ring of bfloat16, or of 8 bits and less, is float32."""
+  return jax.default_backend() == "cpu"
+
+
+def needs_devices(count: int) -> pytest.MarkDecorator:
+  """Marks a test of several devices. A CPU has 8 in these tests, but one GPU stays one."""
+  return pytest.mark.skipif(jax.device_count() < count, reason=f"it needs {count} devices")
 
 
 def run(tx, gradients, params=None, *, jit=True, **metrics):

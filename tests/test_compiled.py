@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import pytest
 
 import grokfax
-from tests.helpers import copies_and_scatters, temporary_bytes
+from tests.helpers import copies_and_scatters, on_cpu, temporary_bytes
 
 pytestmark = pytest.mark.usefixtures("fused_as_for_users")
 SHAPE, MEMBERS = (64, 32), 3
@@ -121,11 +121,15 @@ WHOLE = r"\[(\d+,)?50,64,32\]"
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("name", ["ma", "fir"])
 def test_a_ring_of_bfloat16_is_not_converted(name, context):
-  """XLA's CPU backend would make it float32 and back again at every step, all of the window."""
+  """XLA's CPU backend would make it float32 and back again at every step, all of the window.
+
+  There it is float32 all along, elsewhere bfloat16.
+  """
   build, *_ = CONTEXTS[context]
   text = build(WINDOWED[name](50), 50, "bfloat16").as_text()
-  assert re.search(rf"f32{WHOLE}", text)
-  assert not re.search(rf"bf16{WHOLE}|= \S+{WHOLE}\S* convert\(", text)
+  kept, other = ("f32", "bf16") if on_cpu() else ("bf16", "f32")
+  assert re.search(rf"\b{kept}{WHOLE}", text)
+  assert not re.search(rf"\b{other}{WHOLE}|= \S+{WHOLE}\S* convert\(", text)
 
 
 def test_the_conversion_would_be_seen():
@@ -138,9 +142,11 @@ def test_the_conversion_would_be_seen():
 
 
 def test_the_control_is_caught():
+  """On a CPU. (XLA's GPU backend, seen with jax 0.11.2, makes no copy of this one either.)"""
   compiled = one_step(read_first(100), 100)
-  assert copies_and_scatters(compiled.as_text(), (100, *SHAPE)) != []
-  assert temporary_bytes(compiled) >= 100 * RING_BYTES
+  copies = copies_and_scatters(compiled.as_text(), (100, *SHAPE))
+  assert bool(copies) == on_cpu()
+  assert temporary_bytes(compiled) >= 100 * RING_BYTES or not on_cpu()
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

@@ -11,7 +11,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import grokfax
-from tests.helpers import x64
+from tests.helpers import needs_devices, x64
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -155,6 +155,7 @@ def test_which_arrays_are_matrices(method):
     np.testing.assert_allclose(mine, once(plain, layer, layer), atol=1e-5)
 
 
+@needs_devices(8)
 @pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit], ids=["auto", "explicit"])
 def test_a_matrix_that_is_sharded(axis_type):
   """It is gathered; on axes that are explicit it comes out as it went in."""

@@ -13,6 +13,7 @@ import optax
 import pytest
 
 import grokfax
+from tests.helpers import on_cpu
 
 ROOT = Path(__file__).parent.parent
 
@@ -130,7 +131,7 @@ def test_the_guide_s_code_runs_from_the_top_to_the_end():
 
 def assert_parallel_is_plain(parallel_step, optimizer, params):
   """On devices with different examples, against all of them on one."""
-  assert jax.device_count() == 8
+  assert jax.device_count() == 8 or not on_cpu()
   x = jax.random.normal(jax.random.key(0), (64, 3))
   y = jnp.where(jnp.arange(64) < 48, 1.0, -1.0)[:, None]  # so that accuracy differs by device
   state = optimizer.init(params)

@@ -102,6 +102,15 @@ def test_gradients_of_integers(tx):
   penalised.update(grads, penalised.init(params), params)
 
 
+WINDOWED = {
+  "ma": lambda dtype: grokfax.grokfast_ma(2, 1.0, filter_type="sum", accumulator_dtype=dtype),
+  "ma of blocks": lambda dtype: grokfax.grokfast_ma(
+    4, 1.0, blocks=2, filter_type="sum", accumulator_dtype=dtype
+  ),
+  "fir": lambda dtype: grokfax.grokfast_fir([1.0, 0.5], accumulator_dtype=dtype),
+}
+
+
 SMALL = ["float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "float4_e2m1fn"]
 
 
@@ -122,6 +131,38 @@ def test_floats_of_eight_bits_and_less(dtype):
     assert updates[0].dtype == jnp.dtype(dtype)
     wide = (g.astype(jnp.float32) * expected).astype(dtype).astype(jnp.float32)
     np.testing.assert_array_equal(updates[0].astype(jnp.float32), wide)
+
+
+@pytest.mark.parametrize(
+  ("dtype", "accumulator"),
+  [
+    *((dtype, None) for dtype in ("bfloat16", *SMALL)),
+    ("float8_e5m2", "bfloat16"),
+    ("float32", "float8_e5m2"),
+  ],
+)
+@pytest.mark.parametrize("name", WINDOWED)
+def test_a_ring_in_its_own_dtype(name, dtype, accumulator, monkeypatch):
+  """As accelerators keep it: JAX promotes no float of 8 bits, and there was a sum with one.
+
+  Gradients whose sums are exact in any of these dtypes: the numbers are those of a CPU's ring.
+  """
+  tx = WINDOWED[name](accumulator)
+  stream = [
+    jnp.asarray(g).astype(dtype) for g in np.asarray([[1, 0], [-1, 1], [0, -1]] * 5, np.float32)
+  ]
+  found = {}
+  for backend in ("cpu", "gpu"):
+    monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+    found[backend] = run(tx, stream)
+  (ours, states), (cpus, _) = found["gpu"], found["cpu"]
+  ring = states[-1][2]  # behind the clocks
+  of_sums = accumulator or "float32"
+  assert ring.dtype == jnp.dtype(of_sums if name == "ma of blocks" else dtype)
+  for mine, theirs in zip(ours, cpus, strict=True):
+    assert mine.dtype == theirs.dtype == jnp.dtype(dtype)
+    np.testing.assert_array_equal(mine.astype(jnp.float32), theirs.astype(jnp.float32))
+  assert any((mine != g).any() for mine, g in zip(ours, stream, strict=True))  # it was added
 
 
 def test_the_derivative_by_lamb_at_zero_is_the_slow_part():

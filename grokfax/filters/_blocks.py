@@ -74,10 +74,12 @@ def grokfast_ma_of_blocks(
 
     def faded(g, total, ring):
       gone = _trees.as_scalar_of(1 - fading, total) * _ring.read(ring, oldest, total.dtype)
+      g, total, gone = _trees.promoted(g, total, gone)
       return total + g - gone
 
     def without_oldest(g, total, ring):
       gone = jnp.where(newest == size, _ring.read(ring, oldest, total.dtype), 0)
+      g, total, gone = _trees.promoted(g, total, gone)
       return total + g - gone
 
     # A running sum alone would keep its rounding, and one NaN, for good: made anew at each wrap.

@@ -173,11 +173,13 @@ def grokfast_ma(
     # and one NaN, for good. So a second sum starts anew whenever the ring wraps,
     # and takes over when it holds a whole window.
     def since_wrap(g, fresh):
-      return jnp.where(slot == 0, jnp.asarray(g, fresh.dtype), fresh + g)
+      g, fresh = _trees.promoted(g, fresh)
+      return jnp.where(slot == 0, g, fresh + g)
 
     def without_oldest(g, recent, fresh, ring):
-      total = jnp.where(slot == last_slot, fresh, recent + g)
-      return total - _ring.read(ring, next_slot, recent.dtype)
+      oldest = _ring.read(ring, next_slot, recent.dtype)
+      g, recent, fresh, oldest = _trees.promoted(g, recent, fresh, oldest)
+      return jnp.where(slot == last_slot, fresh, recent + g) - oldest
 
     # From the new state: were the old one read here, XLA would copy it at every step.
     def whole(g, recent, ring):

@@ -8,6 +8,7 @@ from flax import nnx
 
 import grokfax
 from tests.clients import tools
+from tests.helpers import needs_devices
 
 
 class Net(nnx.Module):
@@ -62,6 +63,7 @@ def test_a_mask_from_the_model_s_state(as_state):
   tools.assert_trained_alike(layers_of(model), tools.OPTIMIZERS["compression"](tools.WEIGHTS_ALONE))
 
 
+@needs_devices(8)
 @pytest.mark.parametrize("window_size", [3, 4, 8])
 @pytest.mark.parametrize("make", [grokfax.grokfast_ma, lambda n: grokfax.grokfast_fir([1 / n] * n)])
 def test_a_model_with_sharding_metadata(make, window_size):

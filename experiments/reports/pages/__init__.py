@@ -1,6 +1,7 @@
 """Pages with generated numbers; importing this enters the blocks of all of them."""
 
 from experiments.reports.pages import (
+  accelerator,
   benchmarks,
   fork,
   markers,
@@ -13,6 +14,7 @@ from experiments.reports.pages import (
 )
 
 __all__ = [
+  "accelerator",
   "benchmarks",
   "fork",
   "markers",

@@ -25,7 +25,7 @@ GRIDS = {
 SYSTEMS = ("modular", *GRIDS)
 # Members of each sweep.
 SWEEPS = {
-  "sweep": 40, "operands": 10, "adder_small": 10, "adder_larger": 20,
+  "sweep": 40, "operands": 10, "accelerator_seeds": 64, "adder_small": 10, "adder_larger": 20,
   "neighbours/filters": 25, "neighbours/blocks": 10, "neighbours/stability": 20,
   "neighbours/adamw": 5, "neighbours/embedding": 5, "neighbours/cap": 10, "neighbours/muon": 10,
   "neighbours/ademamix": 5, "neighbours/columns": 5, "neighbours/egalitarian": 5,
@@ -190,8 +190,12 @@ def test_a_sweep_s_members_are_the_runs_alone():
 def test_a_benchmark_says_by_which_code_and_on_what(file):
   environment = json.loads(file.read_text())["environment"]
   assert_clean(environment)
-  assert environment["backend"] == "cpu"
-  assert environment["cores"] == 2  # as the pages say
+  on_gpu = file.stem.endswith("-gpu")
+  assert environment["backend"] == ("gpu" if on_gpu else "cpu")
+  if on_gpu:
+    assert environment["devices"] == ["NVIDIA H200"]  # as the pages say
+  else:
+    assert environment["cores"] == 2
 
 
 def test_the_import_costs_little():

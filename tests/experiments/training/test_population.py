@@ -13,7 +13,7 @@ from experiments.training import devices
 from experiments.training.population import Population, batched
 from experiments.training.train import Train
 from tests.experiments.tools import perceptron
-from tests.helpers import copies_and_scatters
+from tests.helpers import copies_and_scatters, needs_devices
 
 MEMBERS = 8
 # 21 of 42 pairs: an epoch of three steps, the last one partial.
@@ -140,6 +140,7 @@ def test_one_that_diverges_leaves_the_others_untouched(members, alone):
   assert_close([tables[0], tables[2]], [alone[0], alone[2]])
 
 
+@needs_devices(8)
 @pytest.mark.parametrize("data", [1, 2])
 def test_on_a_mesh(data, members, alone):
   train, inits = members
@@ -160,6 +161,7 @@ def collectives(text):
   return re.findall(rf" ({names})(?:-start)?\(", text)
 
 
+@needs_devices(8)
 @pytest.mark.usefixtures("fused_as_for_users")
 def test_members_on_a_mesh_do_not_talk(members):
   """But for a row, a gather a column, which all hosts want to read."""
