@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-gate test-slow test-floor bench pages notebooks lint clean
+.PHONY: help demo test test-gate test-slow test-floor bench pages notebooks lint wheel clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -54,6 +54,19 @@ lint: $(VENV)/dev  ## format, lint and type check
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m pyright
+
+wheel: $(VENV)/bin/python  ## build the wheel and the sdist into dist/, and import what the wheel has where nothing else is
+	rm -rf dist build/empty
+	$(RUN) -m pip install -q --disable-pip-version-check build
+	$(RUN) -m build -q
+	$(RUN) -m zipfile -l dist/*.whl | awk 'NR > 1 && $$1 !~ /^grokfax(\/|-[0-9.]+\.dist-info\/)/ { print "not of the library:", $$1; bad = 1 } END { exit bad }'
+	$(PYTHON) -m venv build/empty
+	build/empty/bin/python -m pip install -q --disable-pip-version-check dist/*.whl
+	cd build && empty/bin/python -c 'import importlib.util, jax.numpy as jnp, optax, grokfax; \
+	  assert importlib.util.find_spec("flax") is None; \
+	  tx = optax.chain(grokfax.grokfast_ema(), optax.adamw(1e-3)); \
+	  tx.update(jnp.ones(3), tx.init(jnp.ones(3)), jnp.ones(3)); \
+	  print("grokfax", grokfax.__version__, "from the wheel")'
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

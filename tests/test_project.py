@@ -1,0 +1,68 @@
+"""The files around the package: workflows and forms that hosts accept, one version, one address."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import grokfax
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SCHEMAS = {
+  ".github/workflows/*.yml": "vendor.github-workflows",
+  ".github/ISSUE_TEMPLATE/[!c]*.yml": "vendor.github-issue-forms",
+  ".github/ISSUE_TEMPLATE/config.yml": "vendor.github-issue-config",
+  "CITATION.cff": "vendor.citation-file-format",
+}
+
+
+@pytest.mark.parametrize("pattern", SCHEMAS)
+def test_a_schema_holds(pattern):
+  files = [str(file) for file in ROOT.glob(pattern)]
+  assert files
+  command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[pattern]]
+  ran = subprocess.run([*command, *files], capture_output=True, text=True)
+  assert ran.returncode == 0, ran.stdout
+
+
+def test_workflows_call_what_there_is():
+  targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+  called = [
+    target
+    for file in ROOT.glob(".github/workflows/*.yml")
+    for target in re.findall(r"run: make ([a-z-]+)", file.read_text())
+  ]
+  assert {"lint", "test", "test-gate", "test-floor", "wheel"} <= set(called) <= set(targets)
+
+
+def test_the_version_is_the_same_everywhere():
+  version = grokfax.__version__
+  assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+  newest = re.search(r"^## ([\d.]+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+  assert newest is not None
+  assert newest[1] == version
+
+
+def test_the_address_is_that_of_the_project():
+  """Pages and notebooks name no other repository of ours than `pyproject.toml`'s."""
+  address = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
+  owner, _, name = address.partition("/")
+  pages = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("*.cff"),
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("colab/*.*"),
+  ]
+  for page in pages:
+    found = re.findall(rf"github(?:\.com|/)/?([\w-]+/{name})\b", page.read_text())
+    assert set(found) <= {f"{owner}/{name}"}, page
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_inside_the_project_lead_somewhere(page):
+  for target in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text()):
+    assert target.startswith("http") or (ROOT / target).exists(), target
