@@ -81,7 +81,7 @@ def controls_nesterov() -> str:
 
 def _limits(prefixes: Sequence[str], setting: str, words: str) -> str:
   rows: list[tuple[str, ...]] = [
-    (words, "EMA: 95 %", "sustained or ended held", "AdamW, decay 1: 95 %", "same")
+    (words, "EMA: 95 %", "held 500 steps", "AdamW, decay 1: 95 %", "held 500 steps")
   ]
   found: dict[float, list[str]] = {}
   for method in ("ema", "adamw"):
