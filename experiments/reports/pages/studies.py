@@ -7,6 +7,7 @@ from experiments.reports import results, tables
 from experiments.reports.pages.grids import SIGNS, by_operation, grouped, matrix, ranked, runs_of
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.ranked import DIPS, FIRST, HELD, spread
+from experiments.reports.words import spelled
 
 
 @block("ablations_ma")
@@ -19,8 +20,15 @@ def _ema_grid(decay: float) -> str:
   return matrix(runs, "alpha", "lamb", "α, λ")
 
 
-for _name, _decay in (("0", 0.0), ("005", 0.005), ("01", 0.01)):
-  block(f"ablations_ema_{_name}")(functools.partial(_ema_grid, _decay))
+block("ablations_ema_005")(functools.partial(_ema_grid, 0.005))
+block("ablations_ema_01")(functools.partial(_ema_grid, 0.01))
+
+
+@block("ablations_ema_without")
+def ablations_ema_without() -> str:
+  runs = [r for r in runs_of("ablations", "ema_grid") if r.values["weight_decay"] == 0.0]
+  crossed = sum(run.summary[FIRST] is not None for run in runs)
+  return f"{spelled(crossed)} of {len(runs)} runs crosses"
 
 
 @block("ablations_shapes")
