@@ -56,11 +56,13 @@ CHOICES = {
   "optimizer": "nadam", "schedule": "linear", "operands": "bfloat16",
   "width": 256, "heads": 1, "p": 113, "samples": 2_000,
   "blocks": 10, "equal_by": "columns", "norm_scope": "global",
+  "embedding_by": "muon",
 }  # fmt: skip
 OPERATION = {"modular": "add", "s5": "xyx"}
 COMPOSED = (
   "baseline", "grokfast_ma_two_stage", "grokfast_ema_delayed_compression",
   "egalitarian_gradient+project_params_norm+cap_params_norm", "grokfast_ema_reset",
+  "grokfast_butterworth", "grokfast_delay",
 )  # fmt: skip
 COUNTED = ("data", "model", "number", "shape")
 
