@@ -10,7 +10,7 @@ help:  ## what can be made
 demo: $(VENV)/experiments  ## set up, then grok modular multiplication with Grokfast in about a minute
 	$(RUN) -m experiments.modular --method grokfast_ema --operation mul --stop-when-held 200
 
-test: $(VENV)/dev  ## set up, then run the tests that a change should pass (6 minutes on two cores)
+test: $(VENV)/dev  ## set up, then run the tests that a change should pass (five minutes on two cores)
 	$(RUN) -m pytest -n 2
 
 test-gate: $(VENV)/dev  ## the dear ones: processes that are killed, several hosts, notebooks
