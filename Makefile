@@ -31,8 +31,8 @@ FLOOR_RUNS := test_run.py::test_smoke test_run.py::test_it_stops_when_held \
 	test_resume.py::test_a_run_resumes_where_it_was \
 	test_resume.py::test_a_checkpoint_of_bfloat16_and_keys
 NOTEBOOK_RUNS := test_it_runs_to_the_end_and_all_its_programs_lower_for_a_tpu
-FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py,$(wildcard tests/test_*.py)) \
-	tests/contract $(FLOOR_RUNS:%=tests/experiments/runs/%) tests/experiments/methods \
+FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py tests/test_project.py,$(wildcard tests/test_*.py)) \
+	tests/contract $(FLOOR_RUNS:%=tests/experiments/runs/%) tests/experiments/methods/test_optimizers.py \
 	tests/experiments/training/test_train.py \
 	tests/experiments/tasks/test_real_data_runs.py::test_smoke \
 	$(foreach name,quickstart your_model,"tests/colab/test_notebooks.py::$(NOTEBOOK_RUNS)[$(name)]")
