@@ -7,6 +7,7 @@ have it, and once with a number that the program is told when it runs, of epochs
 """
 
 import functools
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -43,20 +44,17 @@ def told(train: Any) -> Callable[..., Any]:
       return train.score(params, take(split.train, index))["loss"].mean()
 
     def step(order, i, carry):
-      params, opt_state, sums = carry
+      params, opt_state = carry
       index = jax.lax.dynamic_slice_in_dim(order, i * size, size)
-      value, grads = jax.value_and_grad(loss)(params, index)
-      updates, opt_state = optimizer.update(
-        grads, opt_state, params, train_loss=value, train_accuracy=value
-      )
-      return optax.apply_updates(params, updates), opt_state, sums + value
+      grads = jax.grad(loss)(params, index)
+      updates, opt_state = optimizer.update(grads, opt_state, params)
+      return optax.apply_updates(params, updates), opt_state
 
     def epoch(_, state):
       shuffle, key = jax.random.split(state.key)
       order = jnp.resize(jax.random.permutation(shuffle, rows), -(-rows // size) * size)
-      carry = state.params, state.opt_state, jnp.zeros([])
-      body = functools.partial(step, order)
-      params, opt_state, _ = jax.lax.fori_loop(0, steps, body, carry)
+      carry = state.params, state.opt_state
+      params, opt_state = jax.lax.fori_loop(0, steps, functools.partial(step, order), carry)
       return state._replace(params=params, opt_state=opt_state, key=key)
 
     return jax.lax.fori_loop(0, epochs, epoch, state)
@@ -100,8 +98,7 @@ def rows_of(members: Sequence[int], seconds: float, **given: Any) -> Iterator[di
     calls, steps = calls_of(count, **given)
     times = tools.in_turns(calls, seconds=seconds)
     rates = {
-      f"{name}, member-steps/s": count * steps / sorted(times[name])[tools.ROUNDS // 2]
-      for name in times
+      f"{name}, member-steps/s": count * steps / statistics.median(times[name]) for name in times
     }
     yield {
       "members": count,

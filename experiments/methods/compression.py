@@ -31,26 +31,24 @@ class EmaCompression(Compression, Ema):
   """The EMA filter, then the penalty."""
 
 
-def memorised(threshold: float, over: int) -> grokfax.StatefulCondition:
+def memorised(threshold: float, over: int) -> Any:
   """Whether the mean training accuracy of the last batches, so many, is at the threshold."""
+  when: Any = grokfax.metric_at_least("train_accuracy", threshold)
+  if over == 1:
+    return when
 
   def test(state, step, /, *, train_accuracy, **_):
     last = jnp.roll(state, 1).at[0].set(train_accuracy)
-    return last.mean() >= threshold, last
+    return when(step, train_accuracy=last.mean()), last
 
   return grokfax.StatefulCondition(lambda: jnp.zeros(over), test)
 
 
 def compression(h: Any, optimizer: Optimizer) -> Optimizer:
   """The penalty on all but biases, then the optimizer."""
-  mask = grokfax.not_bias
-  if h.accuracy_over == 1:
-    penalty = grokfax.delayed_compression(h.coefficient, h.threshold, latch=h.latch, mask=mask)
-  else:
-    when = memorised(h.threshold, h.accuracy_over)
-    when = grokfax.latched(when) if h.latch else when
-    penalty = grokfax.gate(grokfax.frobenius_penalty(h.coefficient, mask=mask), when)
-  return optax.chain(penalty, optimizer)
+  when = memorised(h.threshold, h.accuracy_over)
+  penalty = grokfax.frobenius_penalty(h.coefficient, mask=grokfax.not_bias)
+  return optax.chain(grokfax.gate(penalty, grokfax.latched(when) if h.latch else when), optimizer)
 
 
 DELAYED_COMPRESSION = Method("delayed_compression", Compression, compression, needs=("accuracy",))

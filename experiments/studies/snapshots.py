@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.files import digest, new_file
 from experiments.runs import plan
+from experiments.runs.launch import parameters
 from experiments.runs.settings import Settings
 from experiments.training.population import Population
 
@@ -35,10 +36,7 @@ MEASURES = {
 
 def named(params: Any) -> dict[str, np.ndarray]:
   """The arrays of a tree by their paths; copies, for the next step takes the tree's memory."""
-  return {
-    jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value"): np.array(leaf)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-  }
+  return {path: array.copy() for path, array in parameters(params).items()}
 
 
 def vector(arrays: Mapping[str, np.ndarray]) -> np.ndarray:

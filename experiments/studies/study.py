@@ -70,13 +70,13 @@ class Study:
     return {name: part for name, part in self.parts.items() if not names or name in names}
 
 
-def claim(study: Study, out: Path, *, full: bool) -> None:
-  """Makes a folder the study's.
+def claim(study: str, out: Path, *, full: bool) -> None:
+  """Makes a folder that of the study of this name.
 
   Raises:
     UsageError: if it is another's, or holds something else.
   """
-  form = {"study": study.name, "full": full}
+  form = {"study": study, "full": full}
   try:
     if (out / NAME).exists():
       before = read_json(out / NAME)
@@ -107,7 +107,7 @@ def run(
   Args:
     study: which.
     out: its folder.
-    full: in the full size, rather than in that which two hours of two cores are enough for.
+    full: in the full size; the default is some hours of two cores.
     parts: names of some; none is all.
     watcher: is told of the progress; else it is shown in text.
 
@@ -118,7 +118,7 @@ def run(
     UsageError: for an unknown part, or a folder that is not the study's.
   """
   chosen = study.chosen(parts)
-  claim(study, out, full=full)
+  claim(study.name, out, full=full)
   summary: dict[str, Any] = {}
   for name, part in chosen.items():
     given = part.sweep(full=full)

@@ -10,7 +10,7 @@ already is not made again. The gradient's spectrum along the way is the study `s
 import contextlib
 import statistics
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from tqdm import tqdm
 from experiments import start, terminal
 from experiments.fields import UsageError
 from experiments.files import digest, new_file, read_json, write_json
+from experiments.reports import tables
 from experiments.runs import settings
 from experiments.runs.environment import environment
 from experiments.studies.snapshots import END, MEASURES, REACHED, WAYS, recorded
-from experiments.studies.study import FOLDER, Study, claim
+from experiments.studies.study import FOLDER, claim
 
-STUDY = Study("trajectory", "Which way do the parameters go, with the filter and without?", {})
+NAME = "trajectory"
 # The first one's snapshots give the axes on which all are seen.
 ARMS: Mapping[str, Mapping[str, Any]] = {
   "baseline": {"method": "baseline", "steps": 10_000},
@@ -143,47 +144,38 @@ def ways_table(arms: Mapping[str, list[dict[str, Any]]]) -> str:
   """Steps and distances in Markdown; then mean squares, beside the paper's figures."""
   names, (ab, bc, *_) = [_way(*way) for way in WAYS], (_way(*way) for way in WAYS)
   found = distances(arms)["arms"]
-  lines = _head("training", "runs", "B, step", "C, step", *names)
+  rows: list[Sequence[str]] = [("training", "runs", "B, step", "C, step", *names)]
   for arm, each in found.items():
     cells = [each["steps"][name] for name in REACHED]
     cells += [each["distances"][way]["euclidean"] for way in names]
-    lines += [_line(arm, str(each["runs"]), *(_told(cell, each["runs"]) for cell in cells))]
-  lines += ["", *_head("mean squares x 1000", ab, bc, RATIO)]
+    rows.append((arm, str(each["runs"]), *(_told(cell, each["runs"]) for cell in cells)))
+  squares: list[Sequence[str]] = [("mean squares x 1000", ab, bc, RATIO)]
   for name, ways in PUBLISHED.items():
-    lines += [
-      _line(f"the paper's {name}", *(f"{ways[w]}" for w in (ab, bc)), f"{ways[bc] / ways[ab]:.4g}")
-    ]
+    squares.append((f"the paper's {name}", *map(str, ways.values()), f"{ways[bc] / ways[ab]:.4g}"))
   for arm, each in found.items():
     cells = [_told(each["distances"][w]["mean_square"], each["runs"], 1_000) for w in (ab, bc)]
-    lines += [_line(arm, *cells, _told(each[RATIO]["mean_square"], each["runs"]))]
-  return "\n".join(lines) + "\n"
+    squares.append((arm, *cells, _told(each[RATIO]["mean_square"], each["runs"])))
+  return f"{tables.markdown(rows)}\n{tables.markdown(squares)}"
 
 
 def layers_table(arms: Mapping[str, list[dict[str, Any]]]) -> str:
   """The Frobenius norm of each parameter and, of a matrix, its effective rank, in Markdown."""
   points = ["A", *REACHED, END]
-  lines = ["Frobenius norm; effective rank. Medians, and ranges over the seeds."]
+  told = ["Frobenius norm; effective rank. Medians, and ranges over the seeds.\n"]
   for arm, runs in arms.items():
-    lines += ["", *_head(arm, *points)]
+    rows: list[Sequence[str]] = [(arm, *points)]
     for path in runs[0]["norms"]["A"] if runs else ():
       cells = []
       for name in points:
         both = [middle(r[w].get(name, {}).get(path) for r in runs) for w in ("norms", "ranks")]
         cells.append("; ".join(_told(each, len(runs)) for each in both if each) or "none")
-      lines += [_line(path, *cells)]
-  return "\n".join(lines) + "\n"
+      rows.append((path, *cells))
+    told.append(tables.markdown(rows))
+  return "\n".join(told)
 
 
 def _way(a: str, b: str) -> str:
   return f"{a} to {b}"
-
-
-def _line(*cells: str) -> str:
-  return f"| {' | '.join(cells)} |"
-
-
-def _head(*cells: str) -> list[str]:
-  return [_line(*cells), _line(*["---"] * len(cells))]
 
 
 def _told(value: Mapping[str, Any] | None, runs: int, times: float = 1) -> str:
@@ -236,7 +228,7 @@ def write(folder: Path) -> None:
   write_json(folder / "distances.json", distances(arms))
   with new_file(folder / "table.md") as part:
     part.write_text(f"{ways_table(arms)}\n{layers_table(arms)}")
-  with new_file(folder / f"{STUDY.name}.png") as part:
+  with new_file(folder / f"{NAME}.png") as part:
     draw(arms).savefig(part, format="png", dpi=100)
   print(ways_table(arms))
 
@@ -252,8 +244,8 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.read(argv)
     if not 1 <= chosen.seeds <= 1_000:
       raise UsageError(f"--seeds must be from 1 to 1,000; got {chosen.seeds}.")
-    out = chosen.out or FOLDER / f"{STUDY.name}{'_full' * chosen.full}"
-    claim(STUDY, out, full=chosen.full)
+    out = chosen.out or FOLDER / f"{NAME}{'_full' * chosen.full}"
+    claim(NAME, out, full=chosen.full)
     terminal.use_compilation_cache()
     run_all(out, chosen.seeds, full=chosen.full)
     write(out)

@@ -68,7 +68,7 @@ def folder(tmp_path_factory):
     patch.setattr(snapshots, "SNAPSHOTS", 10)
     patch.setitem(snapshots.REACHED, "B", ("train_accuracy", 0.15))
     patch.setitem(snapshots.REACHED, "C", ("val_accuracy", 2.0))
-    study.claim(trajectory.STUDY, folder, full=False)
+    study.claim(trajectory.NAME, folder, full=False)
     trajectory.run_all(folder, 1, **TINY)
   return folder
 
@@ -166,7 +166,7 @@ def test_bad_input_is_one_line(words, tmp_path, capsys):
 
 
 def test_another_studys_folder_is_refused(tmp_path, capsys):
-  study.claim(study.Study("fork", "", {}), tmp_path / "out", full=False)
+  study.claim("fork", tmp_path / "out", full=False)
   assert trajectory.main(["--out", str(tmp_path / "out")]) == 2
   told = capsys.readouterr().err
   assert told.count("\n") == 1
