@@ -4,6 +4,6 @@ from experiments.studies.grids.ablations import ABLATIONS
 from experiments.studies.grids.controls import CONTROLS
 from experiments.studies.grids.fork import FORK
 from experiments.studies.grids.limits import LIMITS
-from experiments.studies.grids.two_by_two import TWO_BY_TWO
+from experiments.studies.grids.two_by_two import LANGUAGE, TWO_BY_TWO
 
-STUDIES = (FORK, TWO_BY_TWO, ABLATIONS, CONTROLS, LIMITS)
+STUDIES = (FORK, TWO_BY_TWO, LANGUAGE, ABLATIONS, CONTROLS, LIMITS)

@@ -49,11 +49,18 @@ TWO_BY_TWO = Study(
       },
       task="qm9",
     ),
+  },
+)  # fmt: skip
+
+# Two hours more, so a study of its own.
+LANGUAGE = Study(
+  "language",
+  "And on IMDb, with five seeds?",
+  {
     "imdb": Part(
-      {"method": ["baseline", "grokfast_ema"], "weight_decay": [1.0, 10.0], "steps": 1_500},
+      {"method": ["baseline", "grokfast_ema"], "weight_decay": [1.0, 10.0], "steps": 1_200},
       task="imdb",
-      seeds=2,
-      full={"seeds": 5, "steps": 10_000},
+      full={"steps": 10_000},
     ),
   },
 )  # fmt: skip
