@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from experiments.files import digest, new_file
+from experiments.reports.ways import END, WAYS
 from experiments.runs import plan
 from experiments.runs.launch import parameters
 from experiments.runs.settings import Settings
@@ -20,8 +21,6 @@ from experiments.training.population import Population
 # The first evaluation at which an accuracy is so high. The training accuracy is the epoch's, each
 # batch before its own update.
 REACHED = {"B": ("train_accuracy", 0.99), "C": ("val_accuracy", 0.95)}
-END = "end of the budget"
-WAYS = (("A", "B"), ("B", "C"), ("A", "C"), ("A", END), ("B", END))
 SNAPSHOTS = 200  # of a run, about
 BLOCK = 2**14  # columns at a time
 

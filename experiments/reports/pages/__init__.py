@@ -10,6 +10,7 @@ from experiments.reports.pages import (
   speed,
   studies,
   systems,
+  trajectory,
   two_by_two,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
   "speed",
   "studies",
   "systems",
+  "trajectory",
   "two_by_two",
 ]

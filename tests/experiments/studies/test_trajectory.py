@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from experiments.reports import ways
 from experiments.runs import settings
 from experiments.studies import snapshots, study, trajectory
 
@@ -80,12 +81,12 @@ def two_arms(monkeypatch):
 
 @pytest.mark.usefixtures("two_arms")
 def test_a_run_has_its_points_and_what_lies_between(folder):
-  for arm, (run,) in trajectory.read(folder).items():
+  for arm, (run,) in ways.read(folder).items():
     steps = run["steps"]
-    assert steps["A"] == 0 < steps["B"] < steps[snapshots.END] == 60
+    assert steps["A"] == 0 < steps["B"] < steps[ways.END] == 60
     assert steps["C"] is run["distances"]["B to C"] is run["distances"]["A to C"] is None
-    assert run["places"].keys() == run["norms"].keys() == {"A", "B", snapshots.END}
-    to_b, to_end = (run["distances"][f"A to {b}"] for b in ("B", snapshots.END))
+    assert run["places"].keys() == run["norms"].keys() == {"A", "B", ways.END}
+    to_b, to_end = (run["distances"][f"A to {b}"] for b in ("B", ways.END))
     assert 0 < to_b["euclidean"] < to_end["euclidean"]
     assert to_b["rms"] ** 2 * run["parameters"] == pytest.approx(to_b["euclidean"] ** 2, rel=1e-3)
     way = run["way"]
@@ -111,7 +112,7 @@ def test_what_is_missing(tmp_path):
   """The first arm is made again where another needs its axes and they are gone."""
 
   def there(arm, axes):
-    trajectory.write_json(trajectory.file_of(tmp_path, arm, 3), {"axes": axes})
+    trajectory.write_json(ways.file_of(tmp_path, arm, 3), {"axes": axes})
 
   assert trajectory.missing(tmp_path, 3) == ["baseline", "weight decay"]
   there("baseline", "x")
@@ -141,20 +142,20 @@ def test_the_command_writes_tables_and_a_picture(folder, monkeypatch, capsys):
 
 def test_medians_and_ratios_are_of_the_seeds_that_got_there():
   def run(seed, ab, bc):
-    ways = {f"{a} to {b}": None for a, b in snapshots.WAYS}
+    told = {f"{a} to {b}": None for a, b in ways.WAYS}
     for way, far in (("A to B", ab), ("B to C", bc)):
-      ways[way] = far and dict.fromkeys(snapshots.MEASURES, far)
-    steps = {"A": 0, "B": 10 * seed, "C": 100 if bc else None, snapshots.END: 200}
-    return {"steps": steps, "share": 0.5, "distances": ways}
+      told[way] = far and dict.fromkeys(snapshots.MEASURES, far)
+    steps = {"A": 0, "B": 10 * seed, "C": 100 if bc else None, ways.END: 200}
+    return {"steps": steps, "share": 0.5, "distances": told}
 
   arms = {"EMA": [run(1, 2.0, 4.0), run(2, 2.0, 12.0), run(3, 4.0, None)]}
-  found = trajectory.distances(arms)["arms"]["EMA"]
+  found = ways.distances(arms)["arms"]["EMA"]
   assert found["steps"]["B"] == {"runs": 3, "median": 20.0, "lowest": 10.0, "highest": 30.0}
   assert found["steps"]["C"]["runs"] == 2
   expected = {"runs": 2, "median": 4.0, "lowest": 2.0, "highest": 6.0}
-  assert found[trajectory.RATIO]["rms"] == expected
+  assert found[ways.RATIO]["rms"] == expected
   assert "| EMA | 2,000 (2,000 to 4,000) | 8,000 (4,000 to 12,000, 2 of 3 runs) | " in (
-    trajectory.ways_table(arms)
+    ways.squares_table(arms)
   )
 
 
