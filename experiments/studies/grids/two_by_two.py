@@ -52,13 +52,13 @@ TWO_BY_TWO = Study(
   },
 )  # fmt: skip
 
-# Two hours more, so a study of its own.
+# An hour more, so a study of its own.
 LANGUAGE = Study(
   "language",
   "And on IMDb, with five seeds?",
   {
     "imdb": Part(
-      {"method": ["baseline", "grokfast_ema"], "weight_decay": [1.0, 10.0], "steps": 1_200},
+      {"method": ["baseline", "grokfast_ema"], "weight_decay": [1.0, 10.0], "steps": 510},
       task="imdb",
       full={"steps": 10_000},
     ),
