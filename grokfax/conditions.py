@@ -24,9 +24,9 @@ class StatefulCondition(NamedTuple):
   """A condition with a memory: a pair of pure functions, as a gradient transformation is.
 
   Attributes:
-    init: () -> state, a tree of arrays.
-    test: (state, step, **extra_args) -> (answer, state), with an answer as a
-      plain condition gives it: a boolean, or a number from 0 to 1.
+    init: ``() -> state``, a tree of arrays.
+    test: ``(state, step, **extra_args) -> (answer, state)``, with an answer as
+      a plain condition gives it: a boolean, or a number from 0 to 1.
 
   Examples:
     A gate that opens when a metric has not risen for two steps:

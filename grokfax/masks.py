@@ -29,12 +29,13 @@ _BIAS = re.compile(r"(.*_)?bias(_.*|\d*)|b\d*|offset|beta")
 def not_bias(params: optax.Params) -> Any:
   """A mask by path: True for every leaf that is no bias.
 
-  A leaf is a bias if the last name on its path is "bias", begins with "bias_" or ends in
-  "_bias" (Flax, Equinox, Keras, PyTorch), or is "b" or "offset" (Haiku), "beta" (Keras), or "b1",
-  "b2" and so on. A path may be nested or one key, such as "dense/bias". Where there are no names,
-  the bias is the second of a pair (W, b) whose sizes fit, as in stax. This is the fork's choice of
-  what to penalise: it takes the matrices, and with them the embeddings and the scales of
-  normalisation layers. For other names there is :func:`by_path`, and :func:`ndim_at_least`.
+  A leaf is a bias if the last name on its path is ``bias``, begins with ``bias_`` or ends in
+  ``_bias`` (Flax, Equinox, Keras, PyTorch), or is ``b`` or ``offset`` (Haiku), ``beta`` (Keras),
+  or ``b1``, ``b2`` and so on. A path may be nested or one key, such as "dense/bias". Where there
+  are no names, the bias is the second of a pair (W, b) whose sizes fit, as in stax. This is the
+  fork's choice of what to penalise: it takes the matrices, and with them the embeddings and the
+  scales of normalisation layers. For other names there is :func:`by_path`, and
+  :func:`ndim_at_least`.
 
   Args:
     params: any tree. An array that is not in a tree has no path, and gets True; a line in

@@ -19,8 +19,8 @@ class GrokfastBlockMaState(NamedTuple):
     filter_step: updates made so far, int32 of shape ().
     slot: which gradient of which block is the next, int32 of shape (). It is a clock, not
       data, as that of :class:`GrokfastMaState`.
-    block_sums: the sums of the newest block and of B before it, as a ring (B + 1, *shape),
-      in the accumulator's dtype.
+    block_sums: the sums of the newest block and of B before it, as a ring,
+      ``(B + 1, *shape)``, in the accumulator's dtype.
     window_sum: of those that will have a weight in the next step.
   """
 

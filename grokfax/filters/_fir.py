@@ -22,7 +22,7 @@ class GrokfastFirState(NamedTuple):
       It is a clock, not data: it does not depend on ``filter_step``. Under ``vmap`` over
       many runs it should stay unbatched, as ``unbatched_fields`` says: an index of each
       run's own would make a scatter of every write, and copy the window.
-    window: the last n gradients as a ring, (n, *shape), in the parameters' dtype;
+    window: the last n gradients as a ring, ``(n, *shape)``, in the parameters' dtype;
       on a CPU bfloat16 in float32, where it is written faster.
   """
 

@@ -37,7 +37,7 @@ class GrokfastMaState(NamedTuple):
       It is a clock, not data: it does not depend on ``filter_step``. Under ``vmap`` over
       many runs it should stay unbatched, as ``unbatched_fields`` says: an index of each
       run's own would make a scatter of every write, and copy the window.
-    window: the last w gradients as a ring, (w, *shape), in the parameters' dtype
+    window: the last w gradients as a ring, ``(w, *shape)``, in the parameters' dtype
       or ``window_dtype``; on a CPU bfloat16 in float32, where it is written faster.
     recent_sum: sum of the last w - 1 of them, in the accumulator's dtype.
     fresh_sum: sum of those written since the ring last wrapped.
@@ -104,7 +104,7 @@ def grokfast_ma(
       ``static_args``.
     window_dtype: what the window's gradients are rounded to; None is the
       parameter's own dtype. In bfloat16 an average of w of them is off by at most
-      2⁻⁹ of the mean of their sizes, |g|; in float16 by 2⁻¹¹ of it where they are
+      2⁻⁹ of the mean of their sizes, ``|g|``; in float16 by 2⁻¹¹ of it where they are
       between 6e-5 and 65,504. Complex gradients are not rounded. (A CPU stores
       bfloat16 in float32, which saves no memory there; float16 does.)
     accumulator_dtype: dtype of the sums. None is that of the parameter, but at

@@ -102,7 +102,7 @@ def half_life_warmup(alpha: jax.typing.ArrayLike, steps: jax.typing.ArrayLike) -
   .. math::
 
     \alpha_t = \alpha^{T/t} \quad (t < T), \qquad
-    \frac{\ln \frac12}{\ln \alpha_t} = \frac{t}{T} \, \frac{\ln \frac12}{\ln \alpha}
+    \frac{\ln 2}{\ln (1/\alpha_t)} = \frac{t}{T} \, \frac{\ln 2}{\ln (1/\alpha)}
 
   An average of 1/(1 - α) steps knows no more than the few there were; so at the
   start it is as short as they are few. Linearly in α it would be short almost to

@@ -111,7 +111,7 @@ def frequency_response(
 def gain(
   tx: optax.GradientTransformation, omega: jax.typing.ArrayLike, length: int, **settings: Any
 ) -> np.ndarray:
-  """By what a linear transformation multiplies the amplitude at a frequency, |H(ω)|.
+  """By what a linear transformation multiplies the amplitude at a frequency, ``|H(ω)|``.
 
   Args:
     tx: a linear transformation.
@@ -180,7 +180,7 @@ def half_power_cutoff(tx: optax.GradientTransformation, length: int, **settings:
     **settings: as for :func:`impulse_response`.
 
   Returns:
-    The least ω with |H(ω) - 1|² = |H(0) - 1|² / 2, in radians a step.
+    The least ω with ``|H(ω) - 1|² = |H(0) - 1|² / 2``, in radians a step.
 
   Raises:
     ValueError: if there is none; otherwise as :func:`gain`.
