@@ -42,7 +42,7 @@ copybutton_prompt_is_regexp = True
 
 html_theme = "sphinx_book_theme"
 html_title = "grokfax"
-html_logo = html_favicon = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["tables.js"]
@@ -50,6 +50,7 @@ html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
+  "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "text": "grokfax"},
   "repository_url": address(),
   "repository_branch": "main",
   "path_to_docs": "docs",
