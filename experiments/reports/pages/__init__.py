@@ -3,6 +3,7 @@
 from experiments.reports.pages import (
   accelerator,
   benchmarks,
+  choice,
   fork,
   markers,
   modular,
@@ -17,6 +18,7 @@ from experiments.reports.pages import (
 __all__ = [
   "accelerator",
   "benchmarks",
+  "choice",
   "fork",
   "markers",
   "modular",

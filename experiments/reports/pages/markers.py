@@ -24,7 +24,9 @@ ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "experiments" / "results"
 PAGES = (
   ROOT / "README.md",
+  ROOT / "docs" / "grokking.md",
   ROOT / "docs" / "neighbours.md",
+  ROOT / "docs" / "settings.md",
   ROOT / "docs" / "studies.md",
   ROOT / "experiments" / "README.md",
   RESULTS / "README.md",

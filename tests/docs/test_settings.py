@@ -1,0 +1,58 @@
+"""The chains on the page of settings are what their runs trained with."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from experiments.reports.pages import choice
+from experiments.runs import plan, settings
+from tests.docs.pages import code
+
+(SETUP,) = code("settings.md")
+STEPS = 120  # a window of 100 is full by then
+
+
+def rolled_out(tx, gradients, params):
+  """The parameters after these gradients, memorised all the while."""
+
+  def step(carry, grads):
+    state, params = carry
+    updates, state = tx.update(grads, state, params, train_accuracy=1.0)
+    return (state, optax.apply_updates(params, updates)), None
+
+  (_, params), _ = jax.jit(lambda carry, all_: jax.lax.scan(step, carry, all_))(
+    (tx.init(params), params), gradients
+  )
+  return params
+
+
+@pytest.mark.parametrize("chain", choice.CHAINS)
+def test_a_chain_is_that_of_its_runs(chain):
+  (values,) = {tuple(run.values[n] for n in ("method", *NUMBERS)) for run in choice.runs_of(chain)}
+  method, *numbers = values
+  asked = dict(zip(NUMBERS, numbers, strict=True))
+  made = settings.make("modular", method=method, **asked)
+  theirs = plan.train_of(made).make_optimizer(plan.numbers_of(made))
+  names = {}
+  exec(SETUP, names)
+  ours = optax.with_extra_args_support(eval(chain, names))
+  rng = np.random.default_rng(0)
+  params = {"kernel": jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), "bias": jnp.ones(3)}
+  gradients = jax.tree.map(
+    lambda p: jnp.asarray(rng.normal(size=(STEPS, *p.shape)), jnp.float32), params
+  )
+  both = [rolled_out(tx, gradients, params) for tx in (ours, optax.with_extra_args_support(theirs))]
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *both)
+  moved = jnp.abs(both[0]["kernel"] - params["kernel"]).max()
+  assert moved > 1e-2
+
+
+NUMBERS = ("optimizer", "learning_rate", "weight_decay")
+
+
+def test_no_chain_is_another():
+  runs = [tuple(sorted(str(r.folder) + str(r.seed) + r.setting for r in choice.runs_of(c))) for c in choice.CHAINS]
+  assert len(set(runs)) == len(runs)
+  assert all(len(found) == 5 for found in runs)
