@@ -7,7 +7,7 @@ import pytest
 
 import grokfax
 from tests.clients import tools
-from tests.clients.guide import section
+from tests.clients.page import section
 
 eqx = pytest.importorskip("equinox")
 
@@ -83,5 +83,5 @@ def test_a_frozen_layer():
   assert updates.layers[0].weight is None
 
 
-def test_the_guide_s_section():
+def test_the_page_s_section():
   section("Equinox")

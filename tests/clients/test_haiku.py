@@ -7,7 +7,7 @@ import pytest
 
 import grokfax
 from tests.clients import tools
-from tests.clients.guide import section
+from tests.clients.page import section
 
 hk = pytest.importorskip("haiku")
 
@@ -54,5 +54,5 @@ def test_biases_of_modules():
   }  # fmt: skip
 
 
-def test_the_guide_s_section():
+def test_the_page_s_section():
   section("Haiku")

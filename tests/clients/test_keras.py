@@ -9,7 +9,7 @@ import pytest
 
 import grokfax
 from tests.clients import tools
-from tests.clients.guide import section
+from tests.clients.page import section
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras")
@@ -78,5 +78,5 @@ def test_biases_of_layers():
   )
 
 
-def test_the_guide_s_section():
+def test_the_page_s_section():
   section("Keras")

@@ -1,4 +1,4 @@
-"""Flax Linen: `TrainState.apply_gradients` hands no metrics on, the guide's does."""
+"""Flax Linen: `TrainState.apply_gradients` hands no metrics on, the page's does."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from flax.training.train_state import TrainState
 
 import grokfax
 from tests.clients import tools
-from tests.clients.guide import section
+from tests.clients.page import section
 
 
 class Net(nn.Module):

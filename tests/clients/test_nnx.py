@@ -8,6 +8,7 @@ from flax import nnx
 
 import grokfax
 from tests.clients import tools
+from tests.clients.page import section
 from tests.helpers import needs_devices
 
 
@@ -88,3 +89,7 @@ def test_a_model_with_sharding_metadata(make, window_size):
   window, spec = (nnx.to_pure_dict(tree)[0]["window"]["kernel"] for tree in (shapes, specs))
   assert window == (window_size, 4, 8)
   assert spec == jax.sharding.PartitionSpec(None, "model", None)
+
+
+def test_the_page_s_section():
+  section("Flax NNX")

@@ -8,7 +8,7 @@ import optax.contrib
 import pytest
 
 import grokfax
-from tests.clients.guide import table
+from tests.clients.page import table
 
 PARAMS = {
   "conv": {"kernel": jnp.full((3, 3, 2, 4), 0.5), "bias": jnp.ones(4)},
@@ -75,13 +75,13 @@ def run(tx, wrapped, accuracies, metrics):
   return found
 
 
-def test_the_guide_has_every_wrapper():
+def test_the_page_has_every_wrapper():
   assert set(GUIDE) == set(WRAPPERS)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", WRAPPERS)
-def test_a_wrapper_does_what_the_guide_says(name, method):
+def test_a_wrapper_does_what_the_page_says(name, method):
   said = GUIDE[name][0 if method == "filter" else 1]
   tx, accuracies = WRAPPERS[name](METHODS[method]()), [0.2, 0.9, 0.4]
   plain = run(METHODS[method](), "", accuracies, method == "metric")

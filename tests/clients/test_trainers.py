@@ -7,7 +7,7 @@ import pytest
 
 import grokfax
 from tests.clients import tools
-from tests.clients.guide import section
+from tests.clients.page import section
 
 PARAMS = {
   f"{name}{i}": a for i, pair in enumerate(tools.LAYERS) for name, a in zip("wb", pair, strict=True)
@@ -107,6 +107,6 @@ def test_optimistix_hands_on_the_loss():
 
 
 @pytest.mark.parametrize("name", ["numpyro", "penzai", "optimistix"])
-def test_the_guide_s_section(name):
+def test_the_page_s_section(name):
   pytest.importorskip(name)
   section(name)

@@ -112,11 +112,12 @@ def test_trains_an_nnx_model(case):
 
 
 def guides_recipe():
-  """The guide's `apply_gradients`, which hands metrics on."""
-  guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
-  (block,) = (b for b in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "TrainState" in b)
+  """The documentation's `apply_gradients`, which hands metrics on."""
+  page = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text()
+  blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+  (block,) = (block for block in blocks if "def apply_gradients" in block)
   namespace = {}
-  exec(compile(block, "guide.md", "exec"), namespace)
+  exec(compile(block, "frameworks.md", "exec"), namespace)
   return namespace["apply_gradients"]
 
 

@@ -11,6 +11,7 @@ from experiments.runs import plan, settings
 from tests.docs.pages import code
 
 (SETUP,) = code("settings.md")
+NUMBERS = ("optimizer", "learning_rate", "weight_decay")
 STEPS = 120  # a window of 100 is full by then
 
 
@@ -49,10 +50,8 @@ def test_a_chain_is_that_of_its_runs(chain):
   assert moved > 1e-2
 
 
-NUMBERS = ("optimizer", "learning_rate", "weight_decay")
-
-
-def test_no_chain_is_another():
-  runs = [tuple(sorted(str(r.folder) + str(r.seed) + r.setting for r in choice.runs_of(c))) for c in choice.CHAINS]
-  assert len(set(runs)) == len(runs)
-  assert all(len(found) == 5 for found in runs)
+def test_each_chain_has_five_seeds_of_its_own():
+  found = [choice.runs_of(chain) for chain in choice.CHAINS]
+  assert all(len({run.seed for run in runs}) == len(runs) == 5 for runs in found)
+  settings_of = {(str(runs[0].folder), runs[0].setting) for runs in found}
+  assert len(settings_of) == len(choice.CHAINS)
