@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-gate test-slow test-floor bench pages notebooks lint wheel clean
+.PHONY: help demo test test-gate test-slow test-floor bench pages docs notebooks lint wheel clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,7 +32,7 @@ FLOOR_RUNS := test_run.py::test_smoke test_run.py::test_it_stops_when_held \
 	test_resume.py::test_a_checkpoint_of_bfloat16_and_keys
 NOTEBOOK_RUNS := test_it_runs_to_the_end_and_all_its_programs_lower_for_a_tpu
 FLOOR := $(filter-out tests/test_properties.py tests/test_port_bugs.py tests/test_project.py,$(wildcard tests/test_*.py)) \
-	tests/contract $(FLOOR_RUNS:%=tests/experiments/runs/%) tests/experiments/methods/test_optimizers.py \
+	tests/contract tests/docs/test_code.py $(FLOOR_RUNS:%=tests/experiments/runs/%) tests/experiments/methods/test_optimizers.py \
 	tests/experiments/training/test_train.py \
 	tests/experiments/tasks/test_real_data_runs.py::test_smoke \
 	$(foreach name,quickstart your_model,"tests/colab/test_notebooks.py::$(NOTEBOOK_RUNS)[$(name)]")
@@ -47,6 +47,11 @@ bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour or
 pages: $(VENV)/dev  ## write the numbers of all pages anew, from the logs
 	$(RUN) -m experiments.pages
 
+docs: $(VENV)/docs  ## build the site into build/docs, warnings and broken links being errors
+	rm -rf build/docs
+	$(RUN) -m sphinx -b html -W --keep-going -q -j auto docs build/docs
+	$(RUN) docs/check_links.py build/docs
+
 notebooks: $(VENV)/dev  ## set up, then run the notebooks and keep what they show (ten minutes on two cores)
 	$(RUN) colab/save.py
 
@@ -55,18 +60,17 @@ lint: $(VENV)/dev  ## format, lint and type check
 	$(RUN) -m ruff check .
 	$(RUN) -m pyright
 
-wheel: $(VENV)/bin/python  ## build the wheel and the sdist into dist/, and import what the wheel has where nothing else is
+wheel: $(VENV)/bin/python  ## build the wheel and the sdist into dist/, and try both where nothing else is
 	rm -rf dist build/empty
 	$(RUN) -m pip install -q --disable-pip-version-check build
 	$(RUN) -m build -q
 	$(RUN) -m zipfile -l dist/*.whl | awk 'NR > 1 && $$1 !~ /^grokfax(\/|-[0-9.]+\.dist-info\/)/ { print "not of the library:", $$1; bad = 1 } END { exit bad }'
 	$(PYTHON) -m venv build/empty
 	build/empty/bin/python -m pip install -q --disable-pip-version-check dist/*.whl
-	cd build && empty/bin/python -c 'import importlib.util, jax.numpy as jnp, optax, grokfax; \
-	  assert importlib.util.find_spec("flax") is None; \
-	  tx = optax.chain(grokfax.grokfast_ema(), optax.adamw(1e-3)); \
-	  tx.update(jnp.ones(3), tx.init(jnp.ones(3)), jnp.ones(3)); \
-	  print("grokfax", grokfax.__version__, "from the wheel")'
+	cd build && empty/bin/python ../tests/installed.py
+	build/empty/bin/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps dist/*.tar.gz
+	cd build && empty/bin/python -c 'import jax.numpy as jnp, grokfax; tx = grokfax.grokfast_ema(); \
+	  tx.update(jnp.ones(3), tx.init(jnp.ones(3))); print("grokfax", grokfax.__version__, "from the sdist")'
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -76,8 +80,12 @@ $(VENV)/experiments: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/dev: pyproject.toml | $(VENV)/bin/python
-	$(RUN) -m pip install --disable-pip-version-check -e ".[experiments,data,clients,dev]"
-	@touch $@ $(VENV)/experiments
+	$(RUN) -m pip install --disable-pip-version-check -e ".[experiments,data,clients,docs,dev]"
+	@touch $@ $(VENV)/experiments $(VENV)/docs
+
+$(VENV)/docs: pyproject.toml | $(VENV)/bin/python
+	$(RUN) -m pip install --disable-pip-version-check -e ".[docs]"
+	@touch $@
 
 $(VENV)-floor/dev: pyproject.toml tests/floor.txt
 	$(PYTHON) -m venv $(VENV)-floor

@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-sys.path[:0] = [str(DOCS.parent), str(DOCS / "_extensions")]
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from repository_links import address
 
 import grokfax
-from repository_links import address
 
 project = "grokfax"
 author = "The grokfax authors"

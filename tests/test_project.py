@@ -36,7 +36,7 @@ def test_workflows_call_what_there_is():
     for file in ROOT.glob(".github/workflows/*.yml")
     for target in re.findall(r"run: make ([a-z-]+)", file.read_text())
   ]
-  assert {"lint", "test", "test-gate", "test-floor", "wheel"} <= set(called) <= set(targets)
+  assert {"lint", "test", "test-gate", "test-floor", "docs", "wheel"} <= set(called) <= set(targets)
 
 
 def test_the_version_is_the_same_everywhere():
@@ -49,17 +49,23 @@ def test_the_version_is_the_same_everywhere():
 
 def test_the_address_is_that_of_the_project():
   """Pages and notebooks name no other repository of ours than `pyproject.toml`'s."""
-  address = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
-  owner, _, name = address.partition("/")
+  address_of_project = PROJECT["urls"]["Repository"]
+  owner, name = address_of_project.removeprefix("https://github.com/").split("/")
   pages = [
     *ROOT.glob("*.md"),
     *ROOT.glob("*.cff"),
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("docs/**/*.py"),
+    *ROOT.glob("experiments/**/*.md"),
     *ROOT.glob("colab/*.*"),
+    *ROOT.glob(".github/**/*.yml"),
   ]
   for page in pages:
     found = re.findall(rf"github(?:\.com|/)/?([\w-]+/{name})\b", page.read_text())
     assert set(found) <= {f"{owner}/{name}"}, page
+  for kind, other in PROJECT["urls"].items():
+    start = f"https://{owner}.github.io/{name}" if kind == "Documentation" else address_of_project
+    assert other.startswith(start), kind
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md"])

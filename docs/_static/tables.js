@@ -27,9 +27,10 @@ function makeSortable(table) {
   if (asItWas.length < 3 || !figures) return;
   table.classList.add("sortable");
   headers.forEach((header, column) => {
+    const inner = header.querySelector("p") ?? header;
     const button = document.createElement("button");
-    button.append(...header.childNodes);
-    header.append(button);
+    button.append(...inner.childNodes);
+    inner.append(button);
     button.addEventListener("click", () => {
       const was = header.getAttribute("aria-sort");
       const now = was === "ascending" ? "descending" : was === "descending" ? null : "ascending";

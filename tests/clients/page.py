@@ -9,9 +9,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text()
 
 def section(title: str) -> dict[str, Any]:
   """The names that a section's code gives, run on its own."""
-  (text,) = re.findall(
-    rf"^## {re.escape(title)}\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL
-  )
+  (text,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
   names: dict[str, Any] = {"__name__": "frameworks"}
   blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
   assert blocks
@@ -22,8 +20,6 @@ def section(title: str) -> dict[str, Any]:
 
 def table(title: str) -> list[list[str]]:
   """The rows of the table in a section, cell by cell."""
-  (text,) = re.findall(
-    rf"^## {re.escape(title)}\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL
-  )
+  (text,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
   rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
   return [[cell.strip() for cell in row] for row in rows[2:]]

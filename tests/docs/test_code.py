@@ -1,4 +1,4 @@
-"""The pages' code runs from the top to the end; ticks lead to tests, and every name is in the API."""
+"""The pages' code runs from the top to the end; ticks lead to tests; every name is in the API."""
 
 import re
 
@@ -75,7 +75,9 @@ def test_the_api_has_every_public_name_once():
   found = [
     (name, directive)
     for page in sorted((DOCS / "api").glob("*.md"))
-    for directive, name in re.findall(r"^\.\. auto(\w+):: grokfax\.([\w.]+)$", page.read_text(), re.M)
+    for directive, name in re.findall(
+      r"^\.\. auto(\w+):: grokfax\.([\w.]+)$", page.read_text(), re.M
+    )
   ]
   expected = {(name, "function" if name in FUNCTIONS else "class") for name in PUBLIC}
   assert len(found) == len(set(found))

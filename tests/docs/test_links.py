@@ -7,7 +7,8 @@ import pytest
 
 from tests.docs.pages import DOCS, ROOT
 
-sys.path[:0] = [str(DOCS), str(DOCS / "_extensions")]
+sys.path.insert(0, str(DOCS))
+sys.path.insert(0, str(DOCS / "_extensions"))
 
 import check_links
 import repository_links
@@ -22,7 +23,7 @@ PAGES = repository_links.pages_of()
     ("[x](guide.md#after-the-grok)", "[x](guide.md#after-the-grok)"),
     ("[x](#here), [y](https://arxiv.org/abs/1)", "[x](#here), [y](https://arxiv.org/abs/1)"),
     ("[x](../experiments/README.md#the-house)", "[x](experiments.md#the-house)"),
-    ("[✓](../tests/helpers.py \"name\")", f"[✓]({ADDRESS}/blob/main/tests/helpers.py \"name\")"),
+    ('[✓](../tests/helpers.py "name")', f'[✓]({ADDRESS}/blob/main/tests/helpers.py "name")'),
     ("[x](../tests/clients/)", f"[x]({ADDRESS}/tree/main/tests/clients)"),
     ("[x](../README.md#more)", f"[x]({ADDRESS}#more)"),
     ("![x](images/responses.png)", "![x](images/responses.png)"),
@@ -37,7 +38,9 @@ def test_a_link_of_a_page(text, expected):
 def test_links_of_a_text_that_is_included():
   """They begin where the text stands; what they give begins at the page that shows it."""
   file = ROOT / "experiments" / "results" / "README.md"
-  text = "[a](../README.md) [b](../../docs/studies.md) [c](sweep/report.html) ![d](mnist/curves.png)"
+  text = (
+    "[a](../README.md) [b](../../docs/studies.md) [c](sweep/report.html) ![d](mnist/curves.png)"
+  )
   assert PAGES[file] == DOCS / "results.md"
   assert repository_links.rewritten(text, file, PAGES[file], PAGES) == (
     "[a](experiments.md) [b](studies.md) "
@@ -47,8 +50,8 @@ def test_links_of_a_text_that_is_included():
 
 
 def test_a_link_to_no_file_stops_the_build():
+  page = DOCS / "guide.md"
   with pytest.raises(ValueError, match=r"guide\.md: there is no \.\./nothing\.md"):
-    page = DOCS / "guide.md"
     repository_links.rewritten("[x](../nothing.md)", page, page, PAGES)
 
 

@@ -16,10 +16,13 @@ import pictures
 def test_responses_are_those_of_the_coefficients():
   figure = pictures.responses()
   remembered, gains = figure.axes
-  b, a = scipy.signal.butter(2, 2 * 0.00443)
-  for index, (b, a, lamb) in enumerate(
-    [([0.02], [1.0, -0.98], 2.0), (np.full(100, 0.01), [1.0], 5.0), (b, a, 5.0)]
-  ):
+  kept = {
+    "EMA": ([0.02], [1.0, -0.98], 2.0),
+    "MA": (np.full(100, 0.01), [1.0], 5.0),
+    "Butterworth": (*scipy.signal.butter(2, 2 * 0.00443), 5.0),
+  }
+  assert [line.get_label().split(",")[0] for line in remembered.lines] == list(kept)
+  for index, (b, a, lamb) in enumerate(kept.values()):
     _, impulse = remembered.lines[index].get_data()
     signal = np.zeros(len(impulse))
     signal[0] = 1.0
