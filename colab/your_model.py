@@ -168,7 +168,7 @@ print(f"{len(once)} arrays are the same after the same four steps, taken twice")
 # ## A Linen model
 #
 # `TrainState.apply_gradients` hands no metrics on, and a filter wants none. (For a gate or Delayed Compression, the
-# [guide](https://github.com/grokfax/grokfax/blob/main/docs/guide.md) has five lines that do.)
+# [page on frameworks](https://github.com/grokfax/grokfax/blob/main/docs/frameworks.md#flax-linen) has lines that do.)
 
 # %%
 from flax import linen

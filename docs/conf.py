@@ -25,6 +25,7 @@ extensions = [
 ]
 exclude_patterns = ["_extensions", "_static"]
 nitpicky = True
+highlight_language = "text"  # of blocks that name none: commands
 default_role = "code"  # in docstrings a name in single backticks is code
 
 myst_enable_extensions = ["dollarmath"]
@@ -33,7 +34,7 @@ myst_heading_anchors = 4
 autodoc_typehints = "none"  # the docstrings say what an argument may be
 autodoc_preserve_defaults = True
 napoleon_use_rtype = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_attr_annotations = False
 python_maximum_signature_line_length = 88
 add_module_names = False
