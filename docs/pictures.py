@@ -5,6 +5,7 @@ python docs/pictures.py
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optax
@@ -15,12 +16,12 @@ import grokfax
 
 IMAGES = Path(__file__).parent / "images"
 STEPS = 8_192  # of the impulse response; that of an EMA with α 0.98 is long over
+CUTOFF = 0.443 / 100  # cycles a step, at which a window of 100 has lost half of the power
+BUTTERWORTH: Any = scipy.signal.butter(2, 2 * CUTOFF)
 FILTERS: Mapping[str, optax.GradientTransformation] = {
   "EMA, α 0.98, λ 2": grokfax.grokfast_ema(0.98, 2.0),
   "MA, window 100, λ 5": grokfax.grokfast_ma(100, 5.0),
-  "Butterworth, cutoff as MA's, λ 5": grokfax.grokfast_iir(
-    *scipy.signal.butter(2, 2 * 0.00443), lamb=5.0
-  ),
+  "Butterworth, cutoff as MA's, λ 5": grokfax.grokfast_iir(*BUTTERWORTH, lamb=5.0),
 }
 
 
