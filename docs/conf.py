@@ -25,7 +25,7 @@ extensions = [
 ]
 exclude_patterns = ["_extensions", "_static"]
 nitpicky = True
-highlight_language = "text"  # of blocks that name none: commands
+highlight_language = "none"  # of blocks that name none: commands
 default_role = "code"  # in docstrings a name in single backticks is code
 
 myst_enable_extensions = ["dollarmath"]

@@ -20,13 +20,18 @@ function makeSortable(table) {
   const body = table.tBodies[0];
   const headers = [...(table.tHead?.rows[0]?.cells ?? [])];
   const asItWas = [...(body?.rows ?? [])];
-  const figures = headers.slice(1).some((_, i) => {
-    const values = asItWas.map((row) => valueOf(row, i + 1));
-    return values.filter((value) => typeof value === "number" && !Number.isNaN(value)).length > 2;
+  const figures = headers.map((_, column) => {
+    const values = asItWas.map((row) => valueOf(row, column));
+    return values.every((value) => typeof value === "number") && values.some(Number.isFinite);
   });
-  if (asItWas.length < 3 || !figures) return;
+  if (asItWas.length < 3 || !figures.slice(1).some(Boolean)) return;
   table.classList.add("sortable");
+  for (const cell of asItWas.flatMap((row) => [...row.cells])) {
+    const short = cell.textContent.length <= 32;
+    if (figures[cell.cellIndex] && short) cell.classList.add("one-line");
+  }
   headers.forEach((header, column) => {
+    if (!header.textContent.trim()) return;
     const inner = header.querySelector("p") ?? header;
     const button = document.createElement("button");
     button.append(...inner.childNodes);
