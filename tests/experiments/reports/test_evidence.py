@@ -9,9 +9,11 @@ import statistics
 import numpy as np
 import pytest
 
+from experiments.reports import ways
 from experiments.reports.pages.markers import RESULTS
 from experiments.reports.read import by_setting, read_runs, up_to
 from experiments.runs import folder, identity, settings
+from experiments.studies import trajectory
 from experiments.studies.grids import STUDIES
 
 PAPERS_EMA = "grokfast_ema mul"
@@ -200,3 +202,30 @@ def test_a_benchmark_says_by_which_code_and_on_what(file):
 
 def test_the_import_costs_little():
   assert read(RESULTS / "benchmarks", "import_time")["ratio"] <= 0.1
+
+
+def test_the_ways_are_of_the_runs_that_are_committed_with_logs():
+  """The same settings and seeds gave the same steps, in a program of its own.
+
+  With weight decay alone the steps are many, and rounding leads to others nearby.
+  """
+  folder = RESULTS / "studies" / "trajectory"
+  names = {arm: f"mul-{arms['method']}" for arm, arms in trajectory.ARMS.items()}
+  names["weight decay"] += "-wd0.005"
+  found = ways.read(folder)
+  assert found.keys() == names.keys()
+  for arm, runs in found.items():
+    for seed, run in enumerate(runs):
+      logged = read(RESULTS / "modular" / f"{names[arm]}-{seed}", "summary")
+      memorised, crossed = logged["train_99_step"], logged["val_95_step"]
+      if crossed and crossed > run["settings"]["steps"]:
+        crossed = None  # later than this run's end
+      for step, other in ((run["steps"]["B"], memorised), (run["steps"]["C"], crossed)):
+        near = step is not None and arm == "weight decay"
+        assert step == (pytest.approx(other, rel=0.15) if near else other)
+      asked = settings.make("modular", **trajectory.ARMS[arm], seed=seed).kept()
+      assert run["settings"] == json.loads(json.dumps(asked))
+      assert run["axes"] == found["baseline"][seed]["axes"]
+      assert_clean(run["environment"])
+    assert len(runs) == 5
+  assert read(folder, "distances") == json.loads(json.dumps(ways.distances(found)))
