@@ -81,6 +81,7 @@ class Grouped(Muon):
   embedding_by: str = setting(
     "adamw", "shape", "what updates the embeddings", one_of("adamw", "muon")
   )
+  head_by: str = setting("adamw", "shape", "what updates the last layer", one_of("adamw", "muon"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,10 +119,10 @@ def _grouped(h: Any, rate: Rate) -> Optimizer:
   def muon(decay):
     return contrib.muon(rate, beta=h.momentum, ns_steps=h.ns_steps, weight_decay=decay)
 
-  embedding = {"adamw": adamw, "muon": muon}[h.embedding_by]
+  named = {"adamw": adamw, "muon": muon}
   by_group: dict[Hashable, Optimizer] = {
-    "embedding": embedding(h.decay_embedding),
-    "head": adamw(h.decay_head),
+    "embedding": named[h.embedding_by](h.decay_embedding),
+    "head": named[h.head_by](h.decay_head),
     "matrices": muon(h.weight_decay),
     "rest": adamw(),
   }

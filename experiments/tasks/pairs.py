@@ -1,11 +1,12 @@
-"""A table of x ∘ y: its settings, its split, and the paper's transformer on it.
+"""A table of x ∘ y: its settings, its split, and the models of it.
 
 A part of all pairs is soon memorised; the question is how many steps later the others are
 understood.
 """
 
 import dataclasses
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ import optax
 
 from experiments.fields import INSIDE, UsageError, between, one_of, setting
 from experiments.tasks.models.layers import DOT_GENERAL, OperandDtype, pure
+from experiments.tasks.models.quadratic import Quadratic
 from experiments.tasks.models.transformer import Transformer
 from experiments.tasks.task import Data, Model, accuracy, check_batch, split_rows
 
@@ -32,8 +34,16 @@ class Settings:
     "what matrix products multiply; with bfloat16 their sums stay float32",
     one_of(*DOT_GENERAL),
   )
-  width: int = setting(128, "model", "of the transformer", between(1, 65_536))
-  heads: int = setting(4, "model", "of its attention, a divisor of the width", between(1, 65_536))
+  model: str = setting(
+    "transformer",
+    "model",
+    "the paper's transformer, or one quadratic hidden layer (Gromov 2023)",
+    one_of("transformer", "quadratic"),
+  )
+  width: int = setting(128, "model", "of the model", between(1, 65_536))
+  heads: int = setting(
+    4, "model", "of the transformer's attention, a divisor of the width", between(1, 65_536)
+  )
   layers: int = setting(2, "model", "of the transformer", between(1, 1_000))
 
   @property
@@ -60,7 +70,7 @@ def check(settings: Settings) -> None:
       f"{'validate' if settings.training else 'train on'}."
     )
   check_batch(settings.batch_size, settings.training, "pairs")
-  if settings.width % settings.heads:
+  if settings.model == "transformer" and settings.width % settings.heads:
     raise UsageError(f"--heads must divide --width {settings.width}; got {settings.heads}.")
 
 
@@ -76,16 +86,15 @@ def split(settings: Settings, key: jax.Array, rows: tuple[np.ndarray, ...]) -> D
 
 
 def model(settings: Settings) -> Model:
-  """The paper's model and loss; an example is (x, y, answer), each int32 ()."""
-  init, predict = pure(
-    lambda rngs: Transformer(
-      settings.numbers,
-      width=settings.width,
-      heads=settings.heads,
-      layers=settings.layers,
-      operands=cast(OperandDtype, settings.operands),
-      rngs=rngs,
-    )
-  )
+  """The model, with the paper's loss; an example is (x, y, answer), each int32 ()."""
+  sizes: dict[str, Any] = {
+    "width": settings.width,
+    "operands": cast(OperandDtype, settings.operands),
+  }
+  build: Callable[..., Any] = Quadratic
+  if settings.model == "transformer":
+    build = Transformer
+    sizes |= {"heads": settings.heads, "layers": settings.layers}
+  init, predict = pure(lambda rngs: build(settings.numbers, **sizes, rngs=rngs))
   loss = optax.softmax_cross_entropy_with_integer_labels
   return Model(init, predict, loss, {"accuracy": accuracy})

@@ -153,7 +153,7 @@ CHANGES = {
   "ademamix_alpha": 1.0, "blocks": 1, "equal_by": "newton_schulz", "equal_ns_steps": 1,
   "norm_ratio": 0.5, "norm_scope": "global", "norm_cap": 0.1, "reset_at": 0.5,
   "order": 1, "cutoff": 0.1, "delay": 1, "latch": True, "accuracy_over": 3,
-  "decay_embedding": 0.5, "decay_head": 0.5, "embedding_by": "muon",
+  "decay_embedding": 0.5, "decay_head": 0.5, "embedding_by": "muon", "head_by": "muon",
 }  # fmt: skip
 TREE = {"embed": 0, "head": 1, "kernel": 2, "bias": 3}  # a parameter of each group
 

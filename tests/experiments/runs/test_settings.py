@@ -56,7 +56,7 @@ CHOICES = {
   "optimizer": "nadam", "schedule": "linear", "operands": "bfloat16",
   "width": 256, "heads": 1, "p": 113, "samples": 2_000,
   "blocks": 10, "equal_by": "columns", "norm_scope": "global",
-  "embedding_by": "muon",
+  "embedding_by": "muon", "head_by": "muon", "model": "quadratic",
 }  # fmt: skip
 OPERATION = {"modular": "add", "s5": "xyx"}
 COMPOSED = (
