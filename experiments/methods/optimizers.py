@@ -76,8 +76,12 @@ class Muon(Adam):
 class Grouped(Muon):
   """Muon for the matrices, AdamW for all else, with a weight decay for each group."""
 
-  decay_embedding: float = setting(0.0, "number", "of the embeddings, decoupled", NOT_NEGATIVE)
-  decay_head: float = setting(0.0, "number", "of the last layer, decoupled", NOT_NEGATIVE)
+  decay_embedding: float | None = setting(
+    None, "number", "of the embeddings, decoupled; None for the weight decay", NOT_NEGATIVE
+  )
+  decay_head: float | None = setting(
+    None, "number", "of the last layer, decoupled; None for the weight decay", NOT_NEGATIVE
+  )
   embedding_by: str = setting(
     "adamw", "shape", "what updates the embeddings", one_of("adamw", "muon")
   )
@@ -119,10 +123,12 @@ def _grouped(h: Any, rate: Rate) -> Optimizer:
   def muon(decay):
     return contrib.muon(rate, beta=h.momentum, ns_steps=h.ns_steps, weight_decay=decay)
 
-  named = {"adamw": adamw, "muon": muon}
+  def group(by, decay):
+    return {"adamw": adamw, "muon": muon}[by](h.weight_decay if decay is None else decay)
+
   by_group: dict[Hashable, Optimizer] = {
-    "embedding": named[h.embedding_by](h.decay_embedding),
-    "head": named[h.head_by](h.decay_head),
+    "embedding": group(h.embedding_by, h.decay_embedding),
+    "head": group(h.head_by, h.decay_head),
     "matrices": muon(h.weight_decay),
     "rest": adamw(),
   }

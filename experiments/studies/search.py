@@ -24,11 +24,13 @@ from experiments.files import new_file, read_json, write_json
 from experiments.runs import plan, settings
 from experiments.runs.environment import environment
 from experiments.runs.log import read_log
+from experiments.studies.contenders import CONTENDERS
 from experiments.studies.spaces import SPACES, Space, changed, drawn
 from experiments.training.population import MemberInit, Population
 
 FIRST_SEED, SEEDS = 1_000, 16  # of those that are searched on
 OPERATIONS = ("mul", "sub")
+ALL = {**SPACES, **{name: (each.fixed, each.space) for name, each in CONTENDERS.items()}}
 
 
 class Trainer:
@@ -147,15 +149,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
   def run():
     parser = terminal.Parser("python -m experiments.studies.search", __doc__ or "")
-    parser.add_argument("space", metavar="SPACE", help=f"one of {', '.join(SPACES)}")
+    parser.add_argument("space", metavar="SPACE", help=f"one of {', '.join(ALL)}")
     parser.add_argument("--trials", type=int, default=64, help="of each round")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=120, help="of each run")
     parser.add_argument("--width", type=int, default=1, help="runs side by side")
     parser.add_argument("--out", type=terminal.a_path, required=True)
     given = parser.read(argv)
-    if given.space not in SPACES:
-      raise UsageError(f"SPACE must be one of {', '.join(SPACES)}; got {given.space!r}.")
+    if given.space not in ALL:
+      raise UsageError(f"SPACE must be one of {', '.join(ALL)}; got {given.space!r}.")
     for name in ("trials", "rounds", "steps", "width"):
       if getattr(given, name) < 1:
         raise UsageError(f"--{name} must be at least 1; got {getattr(given, name)}.")
@@ -165,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, trials: int, rounds: int, steps: int, width: int, out: Path) -> None:
-  fixed, space = SPACES[name]
+  fixed, space = ALL[name]
   form = {"search": name, "trials": trials, "fixed": {**fixed, "steps": steps}, "space": space}
   form = json.loads(json.dumps(form))
   before = read_json(out / "search.json")

@@ -65,7 +65,7 @@ def test_one_after_another_or_side_by_side():
 
 
 def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(search, "SPACES", {"tiny": (FIXED, SPACE)})
+  monkeypatch.setattr(search, "ALL", {"tiny": (FIXED, SPACE)})
   command = ["tiny", "--trials", "3", "--steps", "9", "--out", str(tmp_path / "out")]
   assert search.main([*command, "--rounds", "2"]) == 0
   whole = (tmp_path / "out" / "trials.jsonl").read_text()

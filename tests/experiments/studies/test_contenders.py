@@ -1,0 +1,49 @@
+"""The benchmark's methods: all can be trained, and each is scored with the best of its trials."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments.reports.pages.markers import RESULTS
+from experiments.runs import settings
+from experiments.studies import search, spaces
+from experiments.studies.contenders import CONTENDERS, ROUNDS, STEPS, TRIALS
+from experiments.studies.grids.leaderboard import LEADERBOARD
+
+TUNED = [name for name, each in CONTENDERS.items() if each.tuned is not None]
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_trials_are_settings(name):
+  each = CONTENDERS[name]
+  for seed in range(5):
+    trial = spaces.drawn(each.space, np.random.default_rng(seed))
+    made = settings.make("modular", **each.fixed, **trial)
+    assert {n: made[n] for n in trial} == pytest.approx(trial)
+  assert 2 <= len(each.space) <= 5
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_scored_is_the_best_of_as_many_trials_as_all_have(name):
+  each, folder = CONTENDERS[name], RESULTS / "benchmark_tuning" / name
+  form = json.loads((folder / "search.json").read_text())
+  assert form["trials"] == TRIALS
+  assert form["fixed"] == {**each.fixed, "steps": STEPS}
+  assert form["space"] == json.loads(json.dumps(each.space))
+  trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+  assert [trial["round"] for trial in trials] == sorted([*range(ROUNDS)] * TRIALS)
+  best = max(trials, key=lambda trial: trial["score"])
+  assert each.tuned == {setting: best[setting] for setting in each.space}
+  curves = np.array([trial["val_accuracy"] for trial in trials])
+  np.testing.assert_allclose([t["score"] for t in trials], search.scores(curves), atol=2e-4)
+
+
+def test_no_seed_is_tuned_on_and_scored():
+  for part in LEADERBOARD.parts.values():
+    for full in (False, True):
+      assert max(member["seed"] for member in part.members(full=full)) < search.FIRST_SEED
+
+
+def test_every_tuned_method_is_scored():
+  assert list(LEADERBOARD.parts) == TUNED
