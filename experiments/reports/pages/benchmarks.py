@@ -132,6 +132,12 @@ def ma_over_adamw() -> str:
   return f"{told(step('ma 100', ADAMW))}; {more('ma 100', ADAMW)}"
 
 
+@block("over_adamw_front")
+def over_adamw_front() -> str:
+  ema, ma = (told(step(name, ADAMW)) for name in ("ema", "ma 100"))
+  return f"EMA takes {ema} times AdamW's alone at 20 M parameters, with MA {ma} times"
+
+
 @block("ma_against_torch_small")
 def ma_against_torch_small() -> str:
   scan, call = (told(step("ma 100", TORCH, "modular", form), 1) for form in FORMS)

@@ -73,6 +73,35 @@ def chains_table() -> str:
   return tables.markdown(rows).replace("\\`", "`")
 
 
+# The front page's: words, a chain of the above, and the first crossing that its source has.
+FRONT = (
+  ("Adam, the paper's baseline", "optax.adam(rate, b2=0.98)", "39,890"),
+  ("Adam, weight decay 0.005", "grokfax.adam_l2(rate, weight_decay=0.005)", ""),
+  ("Grokfast-EMA, Adam, weight decay 0.005", "grokfax.grokfast_adam(rate)", "910"),
+  ("Grokfast-MA, Adam, weight decay 0.01", "grokfax.grokfast_ma_adam(rate)", "790"),
+  ("Delayed Compression, Adam", "grokfax.delayed_compression_adam(rate)", "710"),
+  ("AdamW, weight decay 1", "optax.adamw(rate, b2=0.98, weight_decay=1.0)", ""),
+  ("the same at three times the rate", "optax.adamw(faster, b2=0.98, weight_decay=1.0)", ""),
+  (
+    "Grokfast-MA, AdamW, weight decay 1",
+    "optax.chain(grokfax.grokfast_ma(), optax.adamw(rate, b2=0.98, weight_decay=1.0))",
+    "",
+  ),
+)
+
+
+@block("front_table")
+def front_table() -> str:
+  rows: list[tuple[str, ...]] = [
+    ("", "published, one seed", "95 %", "stays there from", "falls below, times", "steps run")
+  ]
+  for words, chain, published in FRONT:
+    runs = runs_of(chain)
+    figures = (spread(runs, name) for name in (FIRST, HELD, DIPS))
+    rows.append((words, published, *figures, f"{runs[0].steps:,}"))
+  return tables.markdown(rows)
+
+
 @block("chains_seeds")
 def chains_seeds() -> str:
   (count,) = {len(runs_of(chain)) for chain in CHAINS}
