@@ -17,6 +17,7 @@ import filelock
 
 from experiments.fields import UsageError, flag
 from experiments.files import DAMAGES, digest, read_json, write_json
+from experiments.runs import settings
 from experiments.runs.environment import environment
 from experiments.training import devices
 
@@ -186,8 +187,11 @@ def check_same(folder: Path, form: Mapping[str, Any]) -> None:
     kinds = ("one run", "a sweep")
     was, asked = (kinds[m is not None] for m in (before["members"], members))
     raise UsageError(f"cannot resume {folder}: it is {was}, not {asked}.")
-  was = before["common"] | (before["sweep"] or {})
   here = now | (sweep or {})
+  was = before["common"] | (before["sweep"] or {})
+  if any(name not in was for name in here):  # settings that came later had their defaults
+    one = before["common"] | (before["members"] or [{}])[0]
+    was = {n: v for n, v in settings.from_file(name, one).kept().items() if n in here} | was
   other = [
     f"{flag(name)} {_told(was.get(name))}, not {_told(here.get(name))}"
     for name in dict.fromkeys((*was, *here))

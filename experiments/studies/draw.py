@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from experiments.files import new_file
 from experiments.reports import results
-from experiments.reports.pages.grids import plain
-from experiments.reports.pages.ranked import FIRST, HELD, rank
+from experiments.reports.pages.studies.grids import plain
+from experiments.reports.pages.studies.ranked import FIRST, HELD, rank
 from experiments.reports.read import Run, by_setting
 from experiments.studies.study import Study, read
 

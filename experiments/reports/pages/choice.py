@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.reports import tables
-from experiments.reports.pages import grids, modular, neighbours
+from experiments.reports.pages import modular, neighbours
 from experiments.reports.pages.markers import block
-from experiments.reports.pages.ranked import DIPS, FIRST, HELD, rank, spread
+from experiments.reports.pages.studies import grids
+from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, rank, spread
 from experiments.reports.read import Run
 from experiments.reports.words import spelled
 from experiments.runs import settings

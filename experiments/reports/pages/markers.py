@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "experiments" / "results"
 PAGES = (
   ROOT / "README.md",
+  ROOT / "docs" / "benchmark.md",
   ROOT / "docs" / "claims.md",
   ROOT / "docs" / "grokking.md",
   ROOT / "docs" / "neighbours.md",

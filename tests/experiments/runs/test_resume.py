@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import commands
-from experiments.runs import checkpoints, folder, launch, loop
+from experiments.fields import UsageError
+from experiments.runs import checkpoints, folder, launch, loop, settings
 from experiments.runs.log import read_log
 from tests.experiments.runs.resume_helpers import (
   OFTEN,
@@ -190,6 +191,19 @@ def test_other_settings_are_refused_by_name(broken, capsys):
   assert f"cannot resume {broken}: it was started with --lamb 5.0, not 1.5" in error
   assert "--operation mul, not add" in error
   assert content(broken) == before
+
+
+@pytest.mark.parametrize("members", [None, [{"seed": 0}, {"seed": 1}]])
+def test_a_setting_that_came_later_had_its_default(members, tmp_path):
+  form = {"experiment": "modular", **settings.make("modular", lamb=1.5).kept()}
+  if members:
+    form |= {"members": members, "sweep": {"seed": [0, 1]}}
+    del form["seed"]
+  older = {name: value for name, value in form.items() if name not in ("model", "schedule")}
+  (tmp_path / "settings.json").write_text(json.dumps(older))
+  folder.check_same(tmp_path, form)
+  with pytest.raises(UsageError, match="with --model transformer, not quadratic"):
+    folder.check_same(tmp_path, form | {"model": "quadratic"})
 
 
 def test_what_cannot_be_resumed_is_one_line(broken, tmp_path, capsys):

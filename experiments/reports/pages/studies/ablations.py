@@ -4,9 +4,16 @@ import functools
 from collections.abc import Sequence
 
 from experiments.reports import results, tables
-from experiments.reports.pages.grids import SIGNS, by_operation, grouped, matrix, ranked, runs_of
 from experiments.reports.pages.markers import block
-from experiments.reports.pages.ranked import DIPS, FIRST, HELD, spread
+from experiments.reports.pages.studies.grids import (
+  SIGNS,
+  by_operation,
+  grouped,
+  matrix,
+  ranked,
+  runs_of,
+)
+from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, spread
 from experiments.reports.words import spelled
 
 

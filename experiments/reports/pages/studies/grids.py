@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from experiments.reports import tables
 from experiments.reports.pages.markers import RESULTS
-from experiments.reports.pages.ranked import DIPS, FIRST, HELD, high_median, rank, spread
+from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, rank, spread
 from experiments.reports.read import Run, by_setting, read_runs
 
 SIGNS = {"add": "+", "sub": "−", "mul": "×", "div": "÷"}

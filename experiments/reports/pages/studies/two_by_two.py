@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from experiments.reports import tables
-from experiments.reports.pages.grids import runs_of
 from experiments.reports.pages.markers import block
-from experiments.reports.pages.ranked import FIRST, HELD, spread
+from experiments.reports.pages.studies.grids import runs_of
+from experiments.reports.pages.studies.ranked import FIRST, HELD, spread
 from experiments.reports.read import Run
 
 # Of each row the cells: part, method and weight decay of neither, decay alone, filter alone, both.

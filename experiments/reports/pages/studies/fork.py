@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from experiments.reports import tables
-from experiments.reports.pages.grids import (
+from experiments.reports.pages.markers import block
+from experiments.reports.pages.studies.grids import (
   SIGNS,
   by_operation,
   grouped,
@@ -12,8 +13,7 @@ from experiments.reports.pages.grids import (
   ranked,
   runs_of,
 )
-from experiments.reports.pages.markers import block
-from experiments.reports.pages.ranked import FIRST, HELD, spread
+from experiments.reports.pages.studies.ranked import FIRST, HELD, spread
 from experiments.reports.words import spelled
 
 # The fork's table: one seed, first crossing within 2,000 steps.
