@@ -11,7 +11,8 @@ import pytest
 import grokfax
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 SCHEMAS = {
   ".github/workflows/*.yml": "vendor.github-workflows",
   ".github/ISSUE_TEMPLATE/[!c]*.yml": "vendor.github-issue-forms",
@@ -66,6 +67,10 @@ def test_the_address_is_that_of_the_project():
   for kind, other in PROJECT["urls"].items():
     start = f"https://{owner}.github.io/{name}" if kind == "Documentation" else address_of_project
     assert other.startswith(start), kind
+  readme = PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+  found = [each["replacement"].removeprefix(r"\1") for each in readme["substitutions"]]
+  raw = f"https://raw.githubusercontent.com/{owner}/{name}/main/"
+  assert found == [raw, f"{address_of_project}/blob/main/"]
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md"])
