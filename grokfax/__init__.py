@@ -1,7 +1,7 @@
 """Grokfast and its neighbours as Optax gradient transformations.
 
 Amplify the slow part of the gradient, and delayed generalization comes sooner:
-``optax.chain(grokfax.grokfast_ema(), optax.adamw(1e-3))``.
+``optax.chain(grokfax.grokfast_ma(), optax.adamw(1e-3, weight_decay=1.0))``.
 """
 
 from grokfax import losses, spectrum

@@ -126,6 +126,9 @@ def grokfast_adamw(
 ) -> optax.GradientTransformationExtraArgs:
   """Grokfast-EMA before AdamW, whose weight decay is decoupled.
 
+  On modular arithmetic with weight decay 1 it was later than AdamW alone; the MA
+  filter before AdamW was not, and stayed. So compare with both.
+
   Args:
     learning_rate: a number, a traced scalar or a schedule of the step.
     alpha: decay of the filter's average, in [0, 1); see :func:`grokfast_ema`.

@@ -26,7 +26,7 @@ class Contender:
   """A method.
 
   Attributes:
-    words: in the table.
+    words: what it is.
     fixed: settings that are no numbers, or not searched.
     space: of the numbers that are.
     tuned: what was found; None until then.
