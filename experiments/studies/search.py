@@ -3,7 +3,8 @@
     python -m experiments.studies.search recipe --trials 64 --rounds 4 --out FOLDER
 
 Each trial trains on every operation; its score is the mean validation accuracy at the end of the
-budget, and a tenth of the mean over the budget. Seeds are drawn from those that no table scores.
+budget, and a tenth of the mean over the budget. All trials of a round have the same seed, one that
+no table scores.
 All trials are written down, in `trials.jsonl`, a round at a time; a search that was stopped
 resumes by the same command.
 """
@@ -28,7 +29,7 @@ from experiments.studies.contenders import CONTENDERS
 from experiments.studies.spaces import SPACES, Space, changed, drawn
 from experiments.training.population import MemberInit, Population
 
-FIRST_SEED, SEEDS = 1_000, 16  # of those that are searched on
+FIRST_SEED = 1_000  # the first round's; the others follow
 OPERATIONS = ("mul", "sub")
 ALL = {**SPACES, **{name: (each.fixed, each.space) for name, each in CONTENDERS.items()}}
 
@@ -114,33 +115,31 @@ def search(
       pairs = rng.integers(len(top), size=(trials, 2))
       width = 0.2 * 0.7**number
       chosen = [changed(top[i], top[j], space, width, rng) for i, j in pairs]
-    seeds = FIRST_SEED + rng.integers(SEEDS, size=trials)
     rows = [dict(row) for row in known if row["round"] == number]
     if len(rows) < trials:
-      rows = _trained(trainer, number, chosen, seeds)
+      rows = _trained(trainer, number, chosen)
       yield rows
     found = [(row["score"], trial) for row, trial in zip(rows, chosen, strict=True)]
     best = sorted([*best, *found], key=lambda one: -one[0])
 
 
 def _trained(
-  trainer: Trainer, number: int, chosen: Sequence[dict[str, float]], seeds: np.ndarray
+  trainer: Trainer, number: int, chosen: Sequence[dict[str, float]]
 ) -> list[dict[str, Any]]:
+  seed = FIRST_SEED + number
   members = [
-    {**trial, "operation": operation, "seed": int(seed)}
-    for trial, seed in zip(chosen, seeds, strict=True)
-    for operation in OPERATIONS
+    {**trial, "operation": operation, "seed": seed} for trial in chosen for operation in OPERATIONS
   ]
   curves = trainer.curves(members).reshape(len(chosen), len(OPERATIONS), -1)
   return [
     {
       "round": number,
-      "seed": int(seed),
+      "seed": seed,
       "score": round(float(score), 4),
       **trial,
       "val_accuracy": np.round(curve.astype(np.float64), 4).tolist(),
     }
-    for trial, seed, score, curve in zip(chosen, seeds, scores(curves), curves, strict=True)
+    for trial, score, curve in zip(chosen, scores(curves), curves, strict=True)
   ]
 
 
@@ -187,6 +186,8 @@ def _run(name: str, trials: int, rounds: int, steps: int, width: int, out: Path)
       part.write_text("".join(json.dumps(row) + "\n" for row in known))
     best = max(best, *(row["score"] for row in rows))
     print(f"{name}, round {rows[0]['round'] + 1} of {rounds}: best score {best:.3f}", flush=True)
+  found = max(known, key=lambda row: row["score"])
+  print({setting: found[setting] for setting in space})
 
 
 if __name__ == "__main__":

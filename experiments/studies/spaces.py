@@ -53,7 +53,23 @@ def changed(
   width: float,
   rng: np.random.Generator,
 ) -> dict[str, float]:
-  """A trial between two good ones and beside them, in what part of the space `width` says."""
+  """A trial between two good ones and beside them, in what part of the space `width` says.
+
+  It differs from the first of them in one number at least.
+  """
+  found = dict(trial)
+  while found == trial:
+    found = _moved(trial, other, space, width, rng)
+  return found
+
+
+def _moved(
+  trial: Mapping[str, float],
+  other: Mapping[str, float],
+  space: Space,
+  width: float,
+  rng: np.random.Generator,
+) -> dict[str, float]:
   found = {}
   for name, (low, high, log) in space.items():
     a, b, x, y = (np.log(v) if log else v for v in (low, high, trial[name], other[name]))

@@ -53,8 +53,10 @@ def test_trials_stay_in_the_space_and_come_nearer():
     assert np.all((low <= trials) & (trials <= high))
   rng = np.random.default_rng(1)
   one = spaces.drawn(SPACE, rng)
-  near = [spaces.changed(one, one, SPACE, 0.01, rng)["b1"] for _ in range(50)]
-  assert np.std(near) < 0.01
+  near = [spaces.changed(one, one, SPACE, 0.01, rng) for _ in range(50)]
+  assert np.std([trial["b1"] for trial in near]) < 0.01
+  assert one not in near
+  assert [{row["seed"] for row in rows} for rows in both_rounds()] == [{1_000}, {1_001}]
 
 
 def test_one_after_another_or_side_by_side():
