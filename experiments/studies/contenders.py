@@ -117,7 +117,7 @@ CONTENDERS: Mapping[str, Contender] = {
     "quadratic network, Muon", _with("baseline", "muon_grouped", **WIDE),
     {"learning_rate": (0.1, 1.0, True), "weight_decay": (0.1, 1.0, True),
      "momentum": (0.4, 0.97, False)},
-    {"learning_rate": 0.4335, "weight_decay": 0.2405, "momentum": 0.6019},
+    {"learning_rate": 0.4335, "weight_decay": 0.1861, "momentum": 0.4234},
     open=True,
   ),
 }  # fmt: skip
