@@ -1,5 +1,6 @@
 """The table and the picture of a study."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def picture(rows: Sequence[tuple[str, Sequence[Run]]]) -> Figure:
 
   Those that did not get there stand at the right edge, beyond the longest budget.
   """
-  drawn = Figure(figsize=(9, 1.2 + 0.2 * len(rows)), layout="constrained")
+  lines = sum(-(-len(name) // 75) for name, _ in rows)
+  drawn = Figure(figsize=(9, 1.2 + 0.2 * lines), layout="constrained")
   axes = drawn.add_subplot(xlabel="optimization steps to 95 % validation accuracy", xscale="log")
   never = 1.35 * max(run.steps for _, runs in rows for run in runs)
   for y, (_, runs) in enumerate(rows):
@@ -52,7 +54,7 @@ def picture(rows: Sequence[tuple[str, Sequence[Run]]]) -> Figure:
       axes.scatter(steps, [y] * len(steps), label=None if y else label, **style)
   axes.axvline(never, color="gray", linewidth=0.8, linestyle=":")
   axes.text(never, -0.9, "not", ha="center", va="bottom", fontsize=7, color="gray")
-  axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+  axes.set_yticks(range(len(rows)), [textwrap.fill(name, 75) for name, _ in rows])
   axes.tick_params(axis="y", labelsize=7)
   axes.invert_yaxis()
   axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
