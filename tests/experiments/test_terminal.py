@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from experiments import __main__ as any_task
 from experiments import terminal
 from experiments.runs.outcomes import RunningMember
+from experiments.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,3 +55,11 @@ def test_the_compilation_cache_is_the_user_s_own(tmp_path, monkeypatch):
   assert cache(home) == str(tmp_path / "grokfax" / "compiled")
   assert cache({**home, "JAX_COMPILATION_CACHE_DIR": "/elsewhere"}) == "/elsewhere"
   assert cache(home, "--no-compilation-cache") == "None"
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_without_a_task_names_them_all(word, monkeypatch, capsys):
+  monkeypatch.setattr("sys.argv", ["experiments", word])
+  assert any_task.main() == 0
+  told = capsys.readouterr().out
+  assert [name for name in TASKS if name not in told] == []
