@@ -26,18 +26,19 @@ class Contender:
   """A method.
 
   Attributes:
-    words: what it is.
     fixed: settings that are no numbers, or not searched.
     space: of the numbers that are.
     tuned: what was found; None until then.
-    open: whether it is of the open track, with a model of its own.
   """
 
-  words: str
   fixed: Mapping[str, Any]
   space: Space
   tuned: Mapping[str, float] | None = None
-  open: bool = False
+
+  @property
+  def open(self) -> bool:
+    """Whether it is of the open track, with a model of its own."""
+    return "model" in self.fixed
 
   @property
   def given(self) -> dict[str, Any]:
@@ -58,66 +59,65 @@ MUON = {
 WIDE = {"model": "quadratic", "width": 512, "embedding_by": "muon", "head_by": "muon"}
 
 CONTENDERS: Mapping[str, Contender] = {
-  "adam": Contender("Adam, L2", _with("baseline", "adam"), ADAM),
-  "adamw": Contender("AdamW", _with("baseline", "adamw"), ADAMW),
+  "adam": Contender(_with("baseline", "adam"), ADAM),
+  "adamw": Contender(_with("baseline", "adamw"), ADAMW),
   "adamw_b1": Contender(
-    "AdamW, any β₁", _with("baseline", "adamw"), {**ADAMW, "b1": (0.5, 0.99, False)}
+    _with("baseline", "adamw"), {**ADAMW, "b1": (0.5, 0.99, False)}
   ),
   "adamw_embedding": Contender(
-    "AdamW, the embeddings' own rate", _with("baseline", "adamw"),
+    _with("baseline", "adamw"),
     {**ADAMW, "lr_embedding": (0.1, 30.0, True)},
   ),
-  "nadam": Contender("NAdam, L2", _with("baseline", "nadam"), ADAM),
+  "nadam": Contender(_with("baseline", "nadam"), ADAM),
   "nesterov": Contender(
-    "Nesterov, L2", _with("baseline", "sgd"),
+    _with("baseline", "sgd"),
     {"learning_rate": (0.005, 0.5, True), "weight_decay": (1e-5, 1e-2, True),
      "momentum": (0.9, 0.99, False)},
   ),
   "ademamix": Contender(
-    "AdEMAMix", _with("baseline", "ademamix", b3=0.99),
+    _with("baseline", "ademamix", b3=0.99),
     {**ADAMW, "ademamix_alpha": (0.5, 10.0, True)},
   ),
-  "muon": Contender("Muon", _with("baseline", "muon"), MUON),
-  "ema_adam": Contender("Grokfast-EMA, Adam, L2", _with("grokfast_ema", "adam"), {**ADAM, **EMA}),
-  "ema_adamw": Contender("Grokfast-EMA, AdamW", _with("grokfast_ema", "adamw"), {**ADAMW, **EMA}),
-  "ema_muon": Contender("Grokfast-EMA, Muon", _with("grokfast_ema", "muon"), {**MUON, **EMA}),
+  "muon": Contender(_with("baseline", "muon"), MUON),
+  "ema_adam": Contender(_with("grokfast_ema", "adam"), {**ADAM, **EMA}),
+  "ema_adamw": Contender(_with("grokfast_ema", "adamw"), {**ADAMW, **EMA}),
+  "ema_muon": Contender(_with("grokfast_ema", "muon"), {**MUON, **EMA}),
   "ma_adam": Contender(
-    "Grokfast-MA, Adam, L2", _with("grokfast_ma", "adam"), {**ADAM, "lamb": EMA["lamb"]}
+    _with("grokfast_ma", "adam"), {**ADAM, "lamb": EMA["lamb"]}
   ),
   "ma_adamw": Contender(
-    "Grokfast-MA, AdamW", _with("grokfast_ma", "adamw"), {**ADAMW, "lamb": EMA["lamb"]}
+    _with("grokfast_ma", "adamw"), {**ADAMW, "lamb": EMA["lamb"]}
   ),
   "two_stage": Contender(
-    "Grokfast-MA in two stages, AdamW", _with("grokfast_ma_two_stage", "adamw"),
+    _with("grokfast_ma_two_stage", "adamw"),
     {**ADAMW, "lamb": EMA["lamb"], "start_step": (50.0, 500.0, True)},
   ),
   "reset": Contender(
-    "Grokfast-EMA begun anew once memorised, AdamW", _with("grokfast_ema_reset", "adamw"),
+    _with("grokfast_ema_reset", "adamw"),
     {**ADAMW, **EMA},
   ),
   "compression": Contender(
-    "Delayed Compression, Adam", _with("delayed_compression", "adam"),
+    _with("delayed_compression", "adam"),
     {"learning_rate": RATE, "coefficient": (1e-4, 0.1, True), "threshold": (0.5, 1.0, False)},
   ),
-  "orthogonal": Contender("⊥Grad, AdamW", _with("orthogonal_gradient", "adamw"), ADAMW),
-  "stablemax": Contender("StableMax, AdamW", _with("stablemax", "adamw"), ADAMW),
-  "egalitarian": Contender("egalitarian descent", _with("egalitarian_gradient", "sgd"), {
+  "orthogonal": Contender(_with("orthogonal_gradient", "adamw"), ADAMW),
+  "stablemax": Contender(_with("stablemax", "adamw"), ADAMW),
+  "egalitarian": Contender(_with("egalitarian_gradient", "sgd"), {
     "learning_rate": (0.005, 0.5, True), "weight_decay": (1e-5, 1e-2, True),
     "momentum": (0.0, 0.95, False),
   }),
   "projected": Contender(
-    "norms held, AdamW", _with("project_params_norm", "adamw"),
+    _with("project_params_norm", "adamw"),
     {"learning_rate": RATE, "norm_ratio": (0.1, 1.0, True)},
   ),
   "capped": Contender(
-    "norms capped, AdamW", _with("cap_params_norm", "adamw"),
+    _with("cap_params_norm", "adamw"),
     {**ADAMW, "norm_cap": (0.1, 2.0, True)},
   ),
   "quadratic_muon": Contender(
-    "quadratic network, Muon", _with("baseline", "muon_grouped", **WIDE),
+    _with("baseline", "muon_grouped", **WIDE),
     {"learning_rate": (0.1, 1.0, True), "weight_decay": (0.1, 1.0, True),
      "momentum": (0.4, 0.97, False)},
     {"learning_rate": 0.4335, "weight_decay": 0.1861, "momentum": 0.4234},
-    open=True,
   ),
 }  # fmt: skip

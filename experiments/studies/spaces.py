@@ -59,21 +59,9 @@ def changed(
   """
   found = dict(trial)
   while found == trial:
-    found = _moved(trial, other, space, width, rng)
-  return found
-
-
-def _moved(
-  trial: Mapping[str, float],
-  other: Mapping[str, float],
-  space: Space,
-  width: float,
-  rng: np.random.Generator,
-) -> dict[str, float]:
-  found = {}
-  for name, (low, high, log) in space.items():
-    a, b, x, y = (np.log(v) if log else v for v in (low, high, trial[name], other[name]))
-    value = x + rng.uniform(0, 1) * (y - x) * (rng.random() < 0.5)
-    value = np.clip(value + width * (b - a) * rng.normal() * (rng.random() < 0.5), a, b)
-    found[name] = _short(np.exp(value) if log else value)
+    for name, (low, high, log) in space.items():
+      a, b, x, y = (np.log(v) if log else v for v in (low, high, trial[name], other[name]))
+      value = x + rng.uniform(0, 1) * (y - x) * (rng.random() < 0.5)
+      value = np.clip(value + width * (b - a) * rng.normal() * (rng.random() < 0.5), a, b)
+      found[name] = _short(np.exp(value) if log else value)
   return found

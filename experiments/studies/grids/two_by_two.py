@@ -52,7 +52,7 @@ TWO_BY_TWO = Study(
   },
 )  # fmt: skip
 
-# An hour more, so a study of its own.
+# Two hours of a busy machine, so a study of its own.
 LANGUAGE = Study(
   "language",
   "And on IMDb, with five seeds?",

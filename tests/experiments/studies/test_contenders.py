@@ -2,11 +2,13 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
 from experiments.reports.pages.markers import RESULTS
-from experiments.runs import settings
+from experiments.reports.read import read_runs
+from experiments.runs import plan, settings
 from experiments.studies import search, spaces
 from experiments.studies.contenders import CONTENDERS, ROUNDS, STEPS, TRIALS
 from experiments.studies.grids.leaderboard import LEADERBOARD
@@ -43,6 +45,20 @@ def test_no_seed_is_tuned_on_and_scored():
   for part in LEADERBOARD.parts.values():
     for full in (False, True):
       assert max(member["seed"] for member in part.members(full=full)) < search.FIRST_SEED
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_a_model_is_no_larger_than_the_track_allows(name):
+  made = LEADERBOARD.parts[name].members()[0]
+  member, _ = plan.init_of(made)
+  shapes = jax.eval_shape(plan.train_of(made).init_params, member.key)
+  assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) <= 500_000
+
+
+def test_the_quadratic_network_does_not_memorise_first():
+  runs = read_runs(RESULTS / "studies" / "leaderboard" / "quadratic_muon")
+  assert len(runs) == 40
+  assert all(run.summary["val_95_step"] <= run.summary["train_99_step"] for run in runs)
 
 
 def test_every_tuned_method_is_scored():
