@@ -199,8 +199,13 @@ def check_same(folder: Path, form: Mapping[str, Any]) -> None:
   ]
   if other:
     raise UsageError(f"cannot resume {folder}: it was started with {', '.join(other)}.")
-  if before["members"] != members:
+  if _whole(name, before["common"], before["members"]) != _whole(name, now, members):
     raise UsageError(f"cannot resume {folder}: its members are others.")
+
+
+def _whole(task: str, common: Mapping[str, Any], members: Any) -> list[dict[str, Any]]:
+  """All settings of each member; those that came later have their defaults."""
+  return [settings.from_file(task, {**common, **own}).kept() for own in members or ()]
 
 
 def _told(value: Any) -> str:

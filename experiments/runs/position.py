@@ -60,14 +60,18 @@ def resumed(out: Path) -> tuple[Position, list[Any]]:
     if (position := _position(saved)) is None:
       skipped.append(f"{file}: it is of another version")
     elif position.log > size:
-      skipped.append(f"{file}: the log is shorter than it says")
+      state = "shorter than it says" if log.exists() else "missing"
+      skipped.append(f"{file}: the log, {folder.LOG}, is {state}")
     else:
       folder.check_unchanged(out, position.sha256, {folder.LOG: position.log})
       for line in skipped:
         print(f"skipping {line}", file=sys.stderr)
       return position, arrays
   if size or checkpoints.exist(out):
+    reasons = "; ".join(line.removeprefix(f"{out}/") for line in skipped)
     raise UsageError(
-      f"cannot resume {out}: no checkpoint in it can be read; its log stays as it is."
+      f"cannot resume {out}: none of its checkpoints fits ({reasons or 'there is none'}). All "
+      f"files stay as they are: put back the {folder.LOG} or the checkpoint that was there, or "
+      "train anew into another --out."
     )
   return Position(), []

@@ -149,17 +149,18 @@ def schema(task: str, method: str, optimizer: str | None) -> dict[str, Field]:
   return fields
 
 
-def every_field(task: str) -> dict[str, tuple[Field, list[str]]]:
-  """All settings of a task with any method and optimizer, and which of these have them."""
-  owners = {"": Choice, **{name: o.hyperparameters for name, o in OPTIMIZERS.items()}}
-  owners |= {name: method.hyperparameters for name, method in METHODS.items()}
-  found: dict[str, tuple[Field, list[str]]] = {}
-  for owner, dataclass in [
-    *owners.items(),
-    *(("", d) for d in (Length, TASKS[task].settings, Place)),
-  ]:
+def every_field(task: str) -> dict[str, dict[str, Field]]:
+  """All settings of a task with any method and optimizer: name -> who has it -> the field.
+
+  Those of every run are had by "".
+  """
+  parts = [("", Choice), ("", TASKS[task].settings)]
+  parts += [(name, method.hyperparameters) for name, method in METHODS.items()]
+  parts += [(name, optimizer.hyperparameters) for name, optimizer in OPTIMIZERS.items()]
+  found: dict[str, dict[str, Field]] = {}
+  for owner, dataclass in (*parts, ("", Length), ("", Place)):
     for name, field in fields_of(dataclass).items():
-      found.setdefault(name, (field, []))[1].append(owner)
+      found.setdefault(name, {})[owner] = field
   return found
 
 
@@ -193,13 +194,27 @@ def _made(task: str, given: dict[str, Any], *, strict: bool) -> Settings:
     for name, field in fields.items()
   }
   settings = Settings(task, values, unknown)
+  for name in given if strict else ():
+    if not fields[name].has_meaning(values):
+      other, *fit = fields[name].only
+      with_ = ", ".join(f"{flag(other)} {value}" for value in fit)
+      run = f"{flag(other)} {values[other]}"
+      raise UsageError(f"{flag(name)} is a setting of {with_}; this run has {run}.")
   _check(settings)
   return settings
 
 
+def resumed(task: str, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+  """What a run that is resumed is given: all that its file holds, but what has no meaning in it."""
+  known = from_file(task, before)
+  fields = schema(task, known["method"], known.values.get("optimizer"))
+  idle = [name for name in known.values if not fields[name].has_meaning(known.values)]
+  return {name: value for name, value in before.items() if name not in idle} | dict(given)
+
+
 def _foreign(task: str, name: str, method: str, optimizer: str) -> str:
   """Why a run does not have a setting."""
-  _, owners = every_field(task).get(name, (None, []))
+  owners = every_field(task).get(name, {})
   if name == "optimizer":
     return f"--method {method} has no --optimizer: it replaces it."
   if not owners:

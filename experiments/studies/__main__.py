@@ -5,6 +5,7 @@ python -m experiments.studies fork --part ema coupled
 python -m experiments.studies fork --full       # the paper's size: an accelerator, or days
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.use_compilation_cache()
     summary = study.run(chosen, out, full=given.full, parts=given.part)
     draw.write(chosen, out)
+    if summary.get("interrupted"):
+      again = shlex.join(["python", "-m", "experiments.studies", *words])
+      print(f"or, to resume the whole study:\n{again}")
     return summary
 
   return terminal.run_main(run)

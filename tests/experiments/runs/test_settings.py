@@ -38,6 +38,10 @@ def test_what_is_left_out_is_the_source_s():
     ("qm9", {"stop_when_held": 5}, "--stop-when-held"),
     ("qm9", {"method": "delayed_compression"}, "--method"),
     ("riddle", {}, "modular, mnist"),
+    ("modular", {"model": "quadratic", "heads": 8}, "--heads .* --model transformer; .* quadratic"),
+    ("s5", {"model": "quadratic", "layers": 2}, "--layers .* --model transformer; .* quadratic"),
+    ("modular", {"lr_end": 0.5}, "--lr-end .* --schedule linear, --schedule cosine; .* constant"),
+    ("modular", {"method": "egalitarian_gradient", "equal_ns_steps": 9}, "--equal-by newton"),
   ],
 )
 def test_refused(task, given_, told):
@@ -88,16 +92,19 @@ def changed(made, name):
   choices = {**CHOICES, "operation": OPERATION.get(made.task)}
   other = choices.get(name) or (0.5 if value is None else OTHER[field.type](value))
   own = {n: v for n, v in made.values.items() if v is not None}
-  return settings.make(made.task, **{**own, name: other})
+  return settings.make(made.task, **settings.resumed(made.task, own, {name: other}))
 
 
 @given(st.sampled_from(sorted(changes())), st.integers(0, 9))
 def test_no_two_settings_are_pooled_that_differ_in_a_field(change, seed):
   """Nor are two told alike, whatever differs; seeds of one setting are."""
   task, method, optimizer, name = change
-  one = settings.make(task, method=method, optimizer=optimizer)
+  chosen = {"method": method, "optimizer": optimizer}
+  if only := settings.schema(task, method, optimizer)[name].only:
+    chosen[only[0]] = only[1]
+  one = settings.make(task, **chosen)
   shorter = {"steps": 7} if one["schedule"] == "constant" else {}  # else the rate would be another
-  again = settings.make(task, method=method, optimizer=optimizer, seed=seed, **shorter)
+  again = settings.make(task, **chosen, seed=seed, **shorter)
   other = changed(one, name)
   keys = [identity.identity(each) for each in (one, other, again)]
   assert keys[0] == keys[2] != keys[1]
@@ -114,8 +121,8 @@ def test_every_field_is_in_that_property():
   everywhere = {
     name
     for task in TASKS
-    for name, (field, _) in settings.every_field(task).items()
-    if field.kind in COUNTED
+    for name, owners in settings.every_field(task).items()
+    if any(field.kind in COUNTED for field in owners.values())
   }
   assert tried | {"method", "optimizer"} == everywhere | {"window_size"}
 
