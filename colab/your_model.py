@@ -69,7 +69,9 @@ def batch(step):
 # Parameters are float32, the model computes in bfloat16. The filter's average is float32 in any case: in bfloat16 it would
 # stall. The order of the chain: clip, filter, penalty, optimizer. `MultiSteps` goes around all of it, so that the filter
 # sees the accumulated gradient and counts optimizer steps. `nnx.Optimizer.update` hands metrics on, and Delayed Compression
-# acts while the batch's training accuracy is high.
+# acts while the batch's training accuracy is high. Which filter suits is a question of the model: here the EMA does well
+# before AdamW, with the paper's transformer it did harm there and the MA did not
+# ([settings](https://github.com/grokfax/grokfax/blob/main/docs/settings.md)).
 
 # %%
 import optax

@@ -57,8 +57,12 @@ def gate(
 
   with s = 1 while the gate is open, 0 while it is closed, and between them where
   the condition is :func:`ramped`. Closed, it is the identity, whatever `inner`
-  gives; the inner state goes on all the same. So a gate stands before the
-  learning rate, and does not hold a whole optimizer.
+  gives; the inner state goes on all the same.
+
+  So a gate stands before the learning rate. It must not hold a whole optimizer:
+  closed, it would hand the gradient itself to ``optax.apply_updates``, which adds
+  it, and the loss would rise. What holds training still while a condition holds is
+  a gate that is last in the chain: ``gate(optax.set_to_zero(), when)``.
 
   Under ``vmap`` each member has a gate of its own. Within ``optax.MultiSteps`` a
   step is one of the accumulated updates, and the metric that counts is that of
@@ -91,7 +95,9 @@ def gate(
 
     >>> import grokfax, jax.numpy as jnp, optax
     >>> memorised = grokfax.latched(grokfax.metric_at_least("train_accuracy", 0.99))
-    >>> tx = optax.chain(grokfax.gate(grokfax.grokfast_ema(), memorised), optax.adamw(1e-3))
+    >>> tx = optax.chain(
+    ...   grokfax.gate(grokfax.grokfast_ma(), memorised), optax.adamw(1e-3, weight_decay=1.0)
+    ... )
     >>> params = jnp.ones(3)
     >>> state = tx.init(params)
     >>> updates, state = tx.update(jnp.ones(3), state, params, train_accuracy=0.5)
