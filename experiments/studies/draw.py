@@ -53,10 +53,11 @@ def picture(rows: Sequence[tuple[str, Sequence[Run]]]) -> Figure:
       steps = [never if (s := run.summary[figure]) is None else s for run in runs]
       axes.scatter(steps, [y] * len(steps), label=None if y else label, **style)
   axes.axvline(never, color="gray", linewidth=0.8, linestyle=":")
-  axes.text(never, -0.9, "not", ha="center", va="bottom", fontsize=7, color="gray")
+  above = {"ha": "center", "va": "bottom", "transform": axes.get_xaxis_transform()}
+  axes.text(never, 1.01, "not reached", fontsize=7, color="gray", **above)
   axes.set_yticks(range(len(rows)), [textwrap.fill(name, 75) for name, _ in rows])
   axes.tick_params(axis="y", labelsize=7)
-  axes.invert_yaxis()
+  axes.set_ylim(len(rows) - 0.5, -0.5)
   axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
   return drawn
 

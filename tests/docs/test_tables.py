@@ -34,11 +34,11 @@ def in_order(*texts: str) -> list[str]:
   return ran(f"{by}.map((row) => row.texts[0])", [[text] for text in texts])
 
 
-def groups(*names: str) -> list[list[str]] | None:
+def groups(*names: str) -> list[str] | None:
   """Which rows stay together, by their first cells."""
   rows = [[name, str(number)] for number, name in enumerate(names)]
   found = ran("groupsOf(rows)?.map((group) => group.map((row) => row.texts[1])) ?? null", rows)
-  return found and ["".join(group) for group in found]
+  return None if found is None else ["".join(group) for group in found]
 
 
 def test_rows_of_one_name_stay_together():

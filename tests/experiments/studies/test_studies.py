@@ -49,6 +49,20 @@ def test_parts_have_folders_of_their_own(whole):
   assert json.loads((whole / study.NAME).read_text()) == {"study": "tiny", "full": False}
 
 
+@pytest.mark.parametrize("rows", [1, 4, 30])
+def test_what_is_not_reached_is_said_at_the_top_edge(rows, whole):
+  """Whatever the number of settings; at their left, the names are not cut."""
+  runs = study.read(TINY, whole)["one"]
+  drawn = draw.picture([(f"setting {i}", runs) for i in range(rows)])
+  drawn.canvas.draw()
+  (axes,) = drawn.axes
+  (text,) = axes.texts
+  word, frame = text.get_window_extent(), axes.get_window_extent()
+  assert text.get_text() == "not reached"
+  assert frame.y1 <= word.y0 < frame.y1 + 10
+  assert axes.get_ylim() == (rows - 0.5, -0.5)
+
+
 def test_a_killed_study_goes_on(whole, tmp_path, monkeypatch):
   """Killed in its first part, and again in its second: the logs are those of one that was not."""
   out = tmp_path / "killed"
