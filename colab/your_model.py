@@ -135,7 +135,7 @@ for step in range(STEPS):
 # %% [markdown]
 # ## A checkpoint
 #
-# The filter's memory is in the optimizer's state: nothing else needs to be kept. Save, go on for four steps, come back, take
+# The filter's memory is in the optimizer's state: nothing else needs to be kept. Save, take four more steps, restore, take
 # them again: all parameters and all of the optimizer's state are the same, bit for bit.
 
 # %%

@@ -123,7 +123,7 @@ def _metric(name: str, extra_args: dict[str, Any]) -> jax.Array:
       f"the metric {name!r} is missing: call update(grads, state, params, {name}=...) with the "
       "batch's own value, from the same forward pass, before the update. A trainer or a wrapper "
       "that hands no extra arguments on (optax.lookahead, optax.contrib.split_real_and_imaginary, "
-      "optax.contrib.sam) bears no metric: there a gate may open by from_step(n)."
+      "optax.contrib.sam) takes no metric: there a gate may open by from_step(n)."
     )
   try:
     metric = jnp.asarray(extra_args[name])

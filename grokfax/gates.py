@@ -18,7 +18,7 @@ class GateState(NamedTuple):
     gate_step: updates made so far, int32 of shape ().
     steps_open: how many in a row up to now found the gate open, int32 of shape ().
     condition_state: what the condition remembers.
-    inner_state: the inner transformation's state, which goes on while the gate is closed.
+    inner_state: the inner transformation's state, which is updated while the gate is closed too.
   """
 
   gate_step: jax.typing.ArrayLike
@@ -57,7 +57,7 @@ def gate(
 
   with s = 1 while the gate is open, 0 while it is closed, and between them where
   the condition is :func:`ramped`. Closed, it is the identity, whatever `inner`
-  gives; the inner state goes on all the same.
+  gives; the inner state is updated all the same.
 
   So a gate stands before the learning rate. It must not hold a whole optimizer:
   closed, it would hand the gradient itself to ``optax.apply_updates``, which adds

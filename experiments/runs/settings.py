@@ -229,13 +229,13 @@ def _check(settings: Settings) -> None:
     if "accuracy" in method.needs and not task.has_accuracy:
       fit = [name for name, m in METHODS.items() if "accuracy" not in m.needs]
       raise UsageError(
-        f"--method {method.name} needs a training accuracy, which {task.name} has not; it has "
-        f"{', '.join(fit)}."
+        f"--method {method.name} needs a training accuracy, which {task.name} does not have. "
+        f"Others do not: {', '.join(fit)}."
       )
     if (method.loss or "classes" in method.needs) and task.answers != "classes":
       raise UsageError(f"--method {method.name} needs classes to tell apart; {task.name} has none.")
   if settings["stop_when_held"] is not None and not task.goals:
-    raise UsageError(f"--stop-when-held needs a goal, which {task.name} has not.")
+    raise UsageError(f"--stop-when-held needs a goal, which {task.name} does not have.")
   if settings["resume"] and settings["out"] is None:
     raise UsageError("--resume needs the --out of the run to resume.")
   task.check(settings.of_task)
