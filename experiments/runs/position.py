@@ -50,18 +50,22 @@ def resumed(out: Path) -> tuple[Position, list[Any]]:
   """The newest checkpoint in a run's folder that fits its log, and the arrays of its state.
 
   Raises:
-    UsageError: if there is a log, and none does; or if the log up to there, or the settings, are
-      not what they were. Nothing has changed then.
+    UsageError: if there is a log, and none does, or if a log is not there any more; or if the
+      log up to there, or the settings, are not what they were. Nothing has changed then.
   """
   log = out / folder.LOG
   size = log.stat().st_size if log.exists() else 0
   skipped: list[str] = []
+  short = False
   for file, saved, arrays in checkpoints.saved(out, skipped):
     if (position := _position(saved)) is None:
       skipped.append(f"{file}: it is of another version")
     elif position.log > size:
+      short = True
       state = "shorter than it says" if log.exists() else "missing"
       skipped.append(f"{file}: the log, {folder.LOG}, is {state}")
+    elif short and not position.log:
+      break  # that of the beginning fits any log; but what was trained is not thrown away
     else:
       folder.check_unchanged(out, position.sha256, {folder.LOG: position.log})
       for line in skipped:

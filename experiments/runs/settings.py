@@ -229,8 +229,8 @@ def _check(settings: Settings) -> None:
     if "accuracy" in method.needs and not task.has_accuracy:
       fit = [name for name, m in METHODS.items() if "accuracy" not in m.needs]
       raise UsageError(
-        f"--method {method.name} needs a training accuracy, which {task.name} does not have. "
-        f"Others do not: {', '.join(fit)}."
+        f"--method {method.name} needs a training accuracy, and {task.name} has none. These need "
+        f"no such thing: {', '.join(fit)}."
       )
     if (method.loss or "classes" in method.needs) and task.answers != "classes":
       raise UsageError(f"--method {method.name} needs classes to tell apart; {task.name} has none.")

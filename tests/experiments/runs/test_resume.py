@@ -160,14 +160,23 @@ def test_where_no_checkpoint_can_be_read_all_files_stay(damage, broken, capsys):
     ("checkpoints", "(there is none)"),
     ("log", "the log, metrics.jsonl, is missing"),
     ("end of the log", "the log, metrics.jsonl, is shorter than it says"),
+    ("log, with the first checkpoint", "the log, metrics.jsonl, is missing"),
   ],
 )
 def test_what_is_missing_is_named_and_all_files_stay(what, reason, broken, capsys):
+  """And what was trained is not thrown away, though the first checkpoint fits any log."""
   log = broken / "metrics.jsonl"
   if what == "checkpoints":
     checkpoints.delete(broken)
-  elif what == "log":
+  elif what.startswith("log"):
     log.unlink()
+    if what != "log":
+      (_, position, _), *_ = checkpoints.saved(broken)
+      first, second = newest_first(broken)[::-1]
+      first.unlink()
+      checkpoints.save(broken, [], {**position, "log": 0, "sha256": {}, "evaluations": 0})
+      newest_first(broken)[0].rename(first)
+      assert newest_first(broken) == [second, first]
   else:
     log.write_text("")
   before = content(broken)
