@@ -60,7 +60,9 @@ WIDE = {"model": "quadratic", "width": 512, "embedding_by": "muon", "head_by": "
 
 CONTENDERS: Mapping[str, Contender] = {
   "adam": Contender(_with("baseline", "adam"), ADAM),
-  "adamw": Contender(_with("baseline", "adamw"), ADAMW),
+  "adamw": Contender(
+    _with("baseline", "adamw"), ADAMW, {"learning_rate": 0.005243, "weight_decay": 1.014}
+  ),
   "adamw_b1": Contender(
     _with("baseline", "adamw"), {**ADAMW, "b1": (0.5, 0.99, False)}
   ),
@@ -78,15 +80,25 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "ademamix", b3=0.99),
     {**ADAMW, "ademamix_alpha": (0.5, 10.0, True)},
   ),
-  "muon": Contender(_with("baseline", "muon"), MUON),
-  "ema_adam": Contender(_with("grokfast_ema", "adam"), {**ADAM, **EMA}),
+  "muon": Contender(
+    _with("baseline", "muon"),
+    MUON,
+    {"learning_rate": 0.05241, "weight_decay": 0.1072, "momentum": 0.4234},
+  ),
+  "ema_adam": Contender(
+    _with("grokfast_ema", "adam"),
+    {**ADAM, **EMA},
+    {"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179},
+  ),
   "ema_adamw": Contender(_with("grokfast_ema", "adamw"), {**ADAMW, **EMA}),
   "ema_muon": Contender(_with("grokfast_ema", "muon"), {**MUON, **EMA}),
   "ma_adam": Contender(
     _with("grokfast_ma", "adam"), {**ADAM, "lamb": EMA["lamb"]}
   ),
   "ma_adamw": Contender(
-    _with("grokfast_ma", "adamw"), {**ADAMW, "lamb": EMA["lamb"]}
+    _with("grokfast_ma", "adamw"),
+    {**ADAMW, "lamb": EMA["lamb"]},
+    {"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
   ),
   "two_stage": Contender(
     _with("grokfast_ma_two_stage", "adamw"),
