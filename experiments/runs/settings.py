@@ -182,7 +182,7 @@ def _made(task: str, given: dict[str, Any], *, strict: bool) -> Settings:
   source = task_named(task).source
   method = choice["method"].checked(given.get("method", choice["method"].default))
   named(method)  # an unknown one is refused before anything else
-  own = source.of(method)
+  own = _own(source.of(method), method)
   optimizer = given.get("optimizer", own.get("optimizer", choice["optimizer"].default))
   fields = schema(task, method, optimizer)
   unknown = {name: value for name, value in given.items() if name not in fields}
@@ -195,6 +195,12 @@ def _made(task: str, given: dict[str, Any], *, strict: bool) -> Settings:
   settings = Settings(task, values, unknown)
   _check(settings)
   return settings
+
+
+def _own(found: Mapping[str, Any], method: str) -> dict[str, Any]:
+  """The source's settings, without what a method that replaces the optimizer has of its own."""
+  replaced = [fields_of(m.hyperparameters) for m in named(method) if m.replaces_optimizer]
+  return {n: v for n, v in found.items() if not any(n in fields for fields in replaced)}
 
 
 def _foreign(task: str, name: str, method: str, optimizer: str) -> str:
