@@ -57,6 +57,7 @@ class Study:
   name: str
   question: str
   parts: Mapping[str, Part]
+  curves: bool = False
 
   def chosen(self, names: Sequence[str]) -> dict[str, Part]:
     """Some of the parts, or all.
