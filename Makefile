@@ -7,13 +7,13 @@ RUN := $(VENV)/bin/python
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: $(VENV)/experiments  ## set up, then grok modular multiplication with Grokfast in about a minute
-	$(RUN) -m experiments.modular --method grokfast_ema --operation mul --stop-when-held 200
+demo: $(VENV)/experiments  ## set up, then grok + − × ÷ with the recipe, and × with Grokfast, in about a minute
+	$(RUN) -m experiments.studies demo --out runs/demo
 
 test: $(VENV)/dev  ## set up, then run the tests that a change should pass (five minutes on two cores)
 	$(RUN) -m pytest -n 2
 
-test-gate: $(VENV)/dev  ## the dear ones: processes that are killed, several hosts, notebooks
+test-gate: $(VENV)/dev  ## the expensive ones: processes that are killed, several hosts, notebooks
 	$(RUN) -m pytest -n 2 -m "gate and not slow"
 
 test-slow: $(VENV)/dev  ## the ones that take minutes each
@@ -44,7 +44,7 @@ test-floor: $(VENV)-floor/dev  ## the library and the smoke runs on the oldest v
 bench: $(VENV)/experiments  ## set up, then measure speed and memory (an hour or two on two cores)
 	$(RUN) -m experiments.benchmarks
 
-pages: $(VENV)/dev  ## write the numbers of all pages anew, from the logs
+pages: $(VENV)/dev  ## rewrite the numbers of all pages, from the logs
 	$(RUN) -m experiments.pages
 
 docs: $(VENV)/docs  ## build the site into build/docs, warnings and broken links being errors

@@ -22,7 +22,7 @@
 # One seed says little: grokking comes early in one and late in another. So a sweep trains the product of seeds and
 # settings as *one* compiled program: on an accelerator side by side, on the first axis of every array and on as many
 # devices as there are, on a CPU one after another. Choose a TPU or a GPU under Runtime, Change runtime type. On a CPU it
-# trains fewer members. What you see below was made on the machine that the first cell names: a TPU was not at hand, but
+# trains fewer members. What you see below was made on the machine that the first cell names: no TPU was available, but
 # each program is tested to lower for one.
 
 # %%
@@ -59,8 +59,8 @@ AT_ONCE = None  # members side by side; None is one on a CPU, else as many as me
 # ## Train
 #
 # Members that differ in numbers only share a program. On an accelerator as many of them stand side by side as its memory
-# has room for; on a CPU that does not pay, and they train one after another. A map grows meanwhile: a cell is the median
-# step of the first crossing of 95 % validation accuracy, "-" while it is not reached. A cell that was stopped goes on where
+# holds; on a CPU that does not pay, and they train one after another. A map grows meanwhile: a cell is the median
+# step of the first crossing of 95 % validation accuracy, "-" while it is not reached. A cell that was stopped resumes where
 # it was when it is run again.
 
 # %%

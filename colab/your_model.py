@@ -69,7 +69,9 @@ def batch(step):
 # Parameters are float32, the model computes in bfloat16. The filter's average is float32 in any case: in bfloat16 it would
 # stall. The order of the chain: clip, filter, penalty, optimizer. `MultiSteps` goes around all of it, so that the filter
 # sees the accumulated gradient and counts optimizer steps. `nnx.Optimizer.update` hands metrics on, and Delayed Compression
-# acts while the batch's training accuracy is high.
+# acts while the batch's training accuracy is high. Which filter suits is a question of the model: here the EMA does well
+# before AdamW, with the paper's transformer it did harm there and the MA did not
+# ([settings](https://github.com/grokfax/grokfax/blob/main/docs/settings.md)).
 
 # %%
 import optax
@@ -133,7 +135,7 @@ for step in range(STEPS):
 # %% [markdown]
 # ## A checkpoint
 #
-# The filter's memory is in the optimizer's state: nothing else needs to be kept. Save, go on for four steps, come back, take
+# The filter's memory is in the optimizer's state: nothing else needs to be kept. Save, take four more steps, restore, take
 # them again: all parameters and all of the optimizer's state are the same, bit for bit.
 
 # %%

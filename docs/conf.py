@@ -20,6 +20,7 @@ extensions = [
   "sphinx.ext.autodoc",
   "sphinx.ext.napoleon",
   "sphinx_copybutton",
+  "api_names",
   "mathml",
   "repository_links",
 ]

@@ -12,11 +12,10 @@ import jax
 
 from experiments import terminal
 from experiments.fields import UsageError, between, fields_of, part, setting
-from experiments.methods import METHODS
 from experiments.reports import summary as summaries
 from experiments.reports.read import read_runs
 from experiments.reports.results import table
-from experiments.runs import folder, settings, sweep
+from experiments.runs import folder, options, settings, sweep
 from experiments.runs.launch import Launched, launch
 from experiments.runs.log import read_log
 from experiments.runs.loop import Watcher
@@ -50,13 +49,13 @@ def run_main(task: str, argv: Sequence[str] | None = None, prog: str | None = No
   """The command line of one run; returns the exit code."""
 
   def start():
-    about = f"{settings.task_named(task).about}\n\n{_methods_of(task)}"
-    parser = terminal.Parser(prog or f"python -m experiments.{task}", about)
-    for field, owners in settings.every_field(task).values():
-      parser.add_field(field, owners)
+    about = f"{settings.task_named(task).about}\n\n{options.methods(task)}"
+    parser = _parser(prog or f"python -m experiments.{task}", about)
+    for option in options.options(task):
+      parser.add_field(option.field, option.about, option.group)
     given = _given(parser, argv)
-    if before := _before(task, given):
-      given = before["common"] | given  # what is left out is as it was
+    if before := _before(task, given):  # what is left out is as it was
+      given = settings.resumed(task, before["common"], given)
     return run(settings.make(task, **_with_budget(task, given)))
 
   return terminal.run_main(start)
@@ -101,7 +100,11 @@ def run_sweep(task: str, watcher: Watcher | None = None, **given: Any) -> dict[s
   """
   fields = fields_of(SweepOnly)
   own = part(SweepOnly, {n: f.checked(given.pop(n, f.default)) for n, f in fields.items()})
-  kinds = {name: field.kind for name, (field, _) in settings.every_field(task).items()}
+  kinds = {
+    name: field.kind
+    for name, owners in settings.every_field(task).items()
+    for field in owners.values()
+  }
   _join(own, given.get("out"))
   given = _with_budget(task, given)
   members = sweep.expand(task, given, own.seeds)
@@ -123,7 +126,7 @@ def run_sweep(task: str, watcher: Watcher | None = None, **given: Any) -> dict[s
     print(f"results: {done.folder}; python -m experiments.report {done.folder} draws them")
     if done.summary["interrupted"]:
       steps = f"{done.summary['steps']:,} member-steps"
-      print(f"stopped at {steps}; resume with --resume --out {done.folder}")
+      print(f"stopped at {steps}; to resume:\n{options.to_resume(first, done.folder, place)}")
   return done.summary
 
 
@@ -138,12 +141,12 @@ def sweep_main(argv: Sequence[str] | None = None) -> int:
       print(f"{_SWEEP}\n\n{prog} {{{','.join(TASKS)}}} --help tells more")
       return None
     settings.task_named(name)
-    parser = terminal.Parser(f"{prog} {name}", _SWEEP)
-    for field, owners in settings.every_field(name).values():
+    parser = _parser(f"{prog} {name}", f"{_SWEEP}\n\n{options.methods(name)}")
+    for group, field, about in options.options(name):
       if field.kind != "seed":
-        parser.add_field(field, owners, several=field.kind not in ("length", "place"))
+        parser.add_field(field, about, group, several=field.kind not in ("length", "place"))
     for field in fields_of(SweepOnly).values():
-      parser.add_field(field)
+      parser.add_field(field, options.plain(field), "the sweep")
     given = _given(parser, rest)
     if before := _before(name, given):
       given = (before["sweep"] or {}) | given
@@ -156,6 +159,10 @@ _SWEEP = """Many seeds and hyperparameters of a task, as one program or a few.
 
 Trains the product of all that is given more than once. Members that differ in numbers share one
 compiled program; on an accelerator they train side by side."""
+
+
+def _parser(prog: str, about: str) -> terminal.Parser:
+  return terminal.Parser(prog, about, usage=f"{prog} [--method NAME] [--SETTING VALUE ...]")
 
 
 def _given(parser: terminal.Parser, argv: Sequence[str] | None) -> dict[str, Any]:
@@ -186,16 +193,6 @@ def _with_budget(task: str, given: Mapping[str, Any]) -> dict[str, Any]:
   if full is None or "steps" in given or jax.default_backend() == "cpu":
     return dict(given)
   return {**given, "steps": full}
-
-
-def _methods_of(task: str) -> str:
-  """Every method with its own settings, for a command line's help."""
-  lines = ["Methods and their own settings:"]
-  for name, method in METHODS.items():
-    own = {n: f.default for n, f in fields_of(method.hyperparameters).items()}
-    values = own | TASKS[task].source.of(name)
-    lines.append(f"* {name}: {', '.join(f'{n} {v}' for n, v in values.items())}")
-  return "\n".join(lines)
 
 
 def _join(own: SweepOnly, out: Path | None) -> None:

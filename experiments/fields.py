@@ -40,10 +40,12 @@ class Range(NamedTuple):
   Attributes:
     text: stands after "must be".
     holds: whether a value of the setting's type is one of them.
+    choices: all of them, where they are words.
   """
 
   text: str
   holds: Callable[[Any], bool]
+  choices: tuple[str, ...] = ()
 
 
 ANY = Range("anything", lambda v: True)
@@ -70,12 +72,17 @@ def one_of(*choices: str) -> Range:
   >>> one_of("adam", "adamw").text
   'one of adam, adamw'
   """
-  return Range(f"one of {', '.join(choices)}", lambda v: v in choices)
+  return Range(f"one of {', '.join(choices)}", lambda v: v in choices, choices)
 
 
-def setting(default: Any, kind: Kind, help: str, allowed: Range = ANY) -> Any:
-  """A field of a frozen dataclass; None as the default lets it be left out."""
-  metadata = {"kind": kind, "help": help, "allowed": allowed}
+def setting(
+  default: Any, kind: Kind, help: str, allowed: Range = ANY, only: tuple[str, ...] = ()
+) -> Any:
+  """A field of a frozen dataclass; None as the default lets it be left out.
+
+  `only` names another setting, then those of its values with which this one has a meaning.
+  """
+  metadata = {"kind": kind, "help": help, "allowed": allowed, "only": only}
   return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -98,6 +105,11 @@ class Field(NamedTuple):
   kind: Kind
   help: str
   allowed: Range
+  only: tuple[str, ...]
+
+  def has_meaning(self, values: Mapping[str, Any]) -> bool:
+    """Whether a run with these values looks at the setting."""
+    return not self.only or values[self.only[0]] in self.only[1:]
 
   def checked(self, value: Any) -> Any:
     """The value in the setting's type.
@@ -157,7 +169,7 @@ def fields_of(dataclass: type) -> dict[str, Field]:
   hints = typing.get_type_hints(dataclass)
   found = {}
   for field in dataclasses.fields(dataclass):
-    if field.metadata.keys() != {"kind", "help", "allowed"}:
+    if field.metadata.keys() != {"kind", "help", "allowed", "only"}:
       raise TypeError(f"{dataclass.__name__}.{field.name} needs a kind: write it as setting(...).")
     hint = hints[field.name]
     optional = isinstance(hint, types.UnionType)

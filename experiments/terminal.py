@@ -20,9 +20,10 @@ CACHE_BYTES = 2**30  # of compiled programs
 class Parser(argparse.ArgumentParser):
   """A command line whose errors are a `UsageError`, and whose flags may have underscores."""
 
-  def __init__(self, prog: str, about: str):
+  def __init__(self, prog: str, about: str, *, usage: str | None = None):
     form = argparse.RawDescriptionHelpFormatter
-    super().__init__(prog, description=about, formatter_class=form, allow_abbrev=False)
+    super().__init__(prog, usage, about, formatter_class=form, allow_abbrev=False)
+    self._headings: dict[str, Any] = {}
 
   def error(self, message: str) -> NoReturn:
     raise UsageError(f"{message.rstrip('.')}. See {self.prog} --help.")
@@ -32,16 +33,23 @@ class Parser(argparse.ArgumentParser):
     words = sys.argv[1:] if argv is None else argv
     return self.parse_args([_hyphened(word) for word in words])
 
-  def add_field(self, field: Field, owners: Sequence[str] = (), *, several: bool = False) -> None:
-    """Adds a setting's flag; without it the setting is left out of what `given` returns."""
-    whose = f"{', '.join(filter(None, owners))}: " if any(owners) else ""
-    default = "" if field.default is None else f" (default: {field.default})"
-    about = f"{whose}{field.help}{default if not whose else ''}".replace("%", "%%")
+  def add_field(self, field: Field, about: str, heading: str, *, several: bool = False) -> None:
+    """Adds a setting's flag; without it the setting is left out of what `given` returns.
+
+    Args:
+      field: the setting.
+      about: its help.
+      heading: under which it stands.
+      several: whether it takes more than one value.
+    """
+    if heading not in self._headings:
+      self._headings[heading] = self.add_argument_group(heading)
+    group, about = self._headings[heading], about.replace("%", "%%")
     if field.type is bool and not several:
       action = argparse.BooleanOptionalAction
-      self.add_argument(flag(field.name), action=action, default=argparse.SUPPRESS, help=about)
+      group.add_argument(flag(field.name), action=action, default=argparse.SUPPRESS, help=about)
       return
-    self.add_argument(
+    group.add_argument(
       flag(field.name),
       type={bool: _truth, Path: a_path}.get(field.type, field.type),
       nargs="+" if several else None,
@@ -209,14 +217,14 @@ def _state(member: RunningMember) -> str:
 
 
 def metrics(record: Mapping[str, Any]) -> str:
-  """A record's metrics, training/validation.
+  """A record's metrics.
 
   >>> metrics({"train_loss": 0.5, "val_loss": None, "train_accuracy": 0.991, "val_accuracy": 0.5})
-  'loss 0.5/nan, accuracy 99.1%/50.0%'
+  'train loss 0.5, val loss nan, train accuracy 99.1%, val accuracy 50.0%'
   """
   names = [n.removeprefix("train_") for n in record if n.startswith("train_")]
-  pairs = {name: [record.get(f"{part}_{name}") for part in ("train", "val")] for name in names}
-  return ", ".join(f"{n} {'/'.join(_digits(n, v) for v in pair)}" for n, pair in pairs.items())
+  pairs = [(part, name) for name in names for part in ("train", "val")]
+  return ", ".join(f"{p} {n} {_digits(n, record.get(f'{p}_{n}'))}" for p, n in pairs)
 
 
 def _digits(name: str, value: float | None) -> str:

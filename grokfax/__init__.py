@@ -35,7 +35,9 @@ from grokfax.geometry import (
   orthogonal_gradient,
   project_params_norm,
 )
+from grokfax.groups import parameter_groups
 from grokfax.masks import by_path, ndim_at_least, not_bias
+from grokfax.muon import grouped_muon
 from grokfax.optimizers import (
   adam_l2,
   delayed_compression_adam,
@@ -83,6 +85,7 @@ __all__ = [
   "grokfast_ma",
   "grokfast_ma_adam",
   "grokfast_multiscale",
+  "grouped_muon",
   "latched",
   "losses",
   "metric_at_least",
@@ -90,6 +93,7 @@ __all__ = [
   "ndim_at_least",
   "not_bias",
   "orthogonal_gradient",
+  "parameter_groups",
   "project_params_norm",
   "ramped",
   "reset_when",

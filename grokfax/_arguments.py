@@ -84,9 +84,10 @@ def check_int(name: str, value: int, least: int) -> None:
 def check_size(name: str, value: int) -> None:
   """Raises a `ValueError` unless `value`, which sets a shape, is a Python int >= 1."""
   if not _is_int(value, 1):
+    hint = f" Under optax.inject_hyperparams name it in static_args: static_args=({name!r},)."
     raise ValueError(
-      f"{name} must be a Python int >= 1, for it sets a shape; got {shown(value)}. "
-      f"Under optax.inject_hyperparams name it in static_args: static_args=({name!r},)."
+      f"{name} must be a Python int >= 1, for it sets a shape; got {shown(value)}."
+      f"{hint if isinstance(value, jax.Array) else ''}"
     )
 
 

@@ -123,9 +123,16 @@ def _metric(name: str, extra_args: dict[str, Any]) -> jax.Array:
       f"the metric {name!r} is missing: call update(grads, state, params, {name}=...) with the "
       "batch's own value, from the same forward pass, before the update. A trainer or a wrapper "
       "that hands no extra arguments on (optax.lookahead, optax.contrib.split_real_and_imaginary, "
-      "optax.contrib.sam) bears no metric: there a gate may open by from_step(n)."
+      "optax.contrib.sam) takes no metric: there a gate may open by from_step(n)."
     )
-  metric = jnp.asarray(extra_args[name])
+  try:
+    metric = jnp.asarray(extra_args[name])
+  except (TypeError, ValueError):
+    metric = None
+  if metric is None or jnp.iscomplexobj(metric):
+    raise ValueError(
+      f"the metric {name!r} must be a number; got {_arguments.shown(extra_args[name])}."
+    )
   if metric.ndim:
     raise ValueError(f"the metric {name!r} must be a scalar; got one of shape {metric.shape}.")
   return metric
@@ -153,10 +160,11 @@ def metric_at_least(name: str, threshold: optax.ScalarOrSchedule) -> Condition:
   """Holds while a metric is at or above a threshold.
 
   The comparison bears the rounding of both in float32, a millionth of the threshold: 99 right of
-  100 is .99. The metric comes through ``update(grads, state, params, <name>=value)``. Let it
-  be one of training, or of a third split: never of the data that scores. Where each device has a
-  metric of its own, as in ``shard_map``, average it first (``jax.lax.pmean``): else a gate opens on
-  some devices and not on others, and parameters that should be the same drift apart.
+  100 is .99. Both are in one unit, shares or percent: nothing here can tell. The metric comes
+  through ``update(grads, state, params, <name>=value)``. Let it be one of training, or of a third
+  split: never of the data that scores. Where each device has a metric of its own, as in
+  ``shard_map``, average it first (``jax.lax.pmean``): else a gate opens on some devices and not on
+  others, and parameters that should be the same drift apart.
 
   Args:
     name: the metric's keyword, such as "train_accuracy".

@@ -18,7 +18,7 @@ class GateState(NamedTuple):
     gate_step: updates made so far, int32 of shape ().
     steps_open: how many in a row up to now found the gate open, int32 of shape ().
     condition_state: what the condition remembers.
-    inner_state: the inner transformation's state, which goes on while the gate is closed.
+    inner_state: the inner transformation's state, which is updated while the gate is closed too.
   """
 
   gate_step: jax.typing.ArrayLike
@@ -57,8 +57,12 @@ def gate(
 
   with s = 1 while the gate is open, 0 while it is closed, and between them where
   the condition is :func:`ramped`. Closed, it is the identity, whatever `inner`
-  gives; the inner state goes on all the same. So a gate stands before the
-  learning rate, and does not hold a whole optimizer.
+  gives; the inner state is updated all the same.
+
+  So a gate stands before the learning rate. It must not hold a whole optimizer:
+  closed, it would hand the gradient itself to ``optax.apply_updates``, which adds
+  it, and the loss would rise. What holds training still while a condition holds is
+  a gate that is last in the chain: ``gate(optax.set_to_zero(), when)``.
 
   Under ``vmap`` each member has a gate of its own. Within ``optax.MultiSteps`` a
   step is one of the accumulated updates, and the metric that counts is that of
@@ -91,7 +95,9 @@ def gate(
 
     >>> import grokfax, jax.numpy as jnp, optax
     >>> memorised = grokfax.latched(grokfax.metric_at_least("train_accuracy", 0.99))
-    >>> tx = optax.chain(grokfax.gate(grokfax.grokfast_ema(), memorised), optax.adamw(1e-3))
+    >>> tx = optax.chain(
+    ...   grokfax.gate(grokfax.grokfast_ma(), memorised), optax.adamw(1e-3, weight_decay=1.0)
+    ... )
     >>> params = jnp.ones(3)
     >>> state = tx.init(params)
     >>> updates, state = tx.update(jnp.ones(3), state, params, train_accuracy=0.5)

@@ -5,7 +5,6 @@ These are functions that say the same thing in every framework: by the names on 
 or by its number of axes.
 """
 
-import functools
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -81,6 +80,7 @@ def by_path(
   """A mask by path: True for the leaves whose path matches.
 
   The path is the names from the root with "/" between them: "Dense_0/kernel", "layers/0/weight".
+  Where no path matches, a line in the log says so, once, and names the first paths that there are.
 
   Args:
     pattern: a regular expression, searched for in the path; or a sequence of names, one of which
@@ -116,12 +116,26 @@ def by_path(
       f"got {_arguments.shown(pattern)}."
     )
 
-  def chosen(own, path, leaf):
-    del path, leaf
-    found = bool(regex.search("/".join(own))) if regex else bool(own) and own[-1] in names
-    return found == matching
+  told: list[str] = []
 
-  return functools.partial(_paths.map_with_names, chosen)
+  def mask(params):
+    matched: dict[str, bool] = {}
+
+    def chosen(own, path, leaf):
+      del path, leaf
+      found = bool(regex.search("/".join(own))) if regex else bool(own) and own[-1] in names
+      matched[_paths.shown(own)] = found
+      return found == matching
+
+    tree = _paths.map_with_names(chosen, params)
+    if matched and not any(matched.values()) and not told:
+      more = ", ..." if len(matched) > 5 else ""
+      there = f"{', '.join([*matched][:5])}{more}"
+      told.append(f"by_path: no path matches {_arguments.shown(pattern)}; there are {there}.")
+      _log.warning(*told)
+    return tree
+
+  return mask
 
 
 def ndim_at_least(n: int) -> Callable[[optax.Params], Any]:

@@ -209,7 +209,10 @@ OPTIMIZERS: dict[str, Case] = {
     ACCURACY,
   ),
 }
-CASES |= {name: case._replace(bears_none=False) for name, case in OPTIMIZERS.items()}
+BY_GROUP = {
+  "grouped_muon": Case(grokfax.grouped_muon, {"learning_rate": 0.1}, ("dimension_numbers",))
+}
+CASES |= {name: case._replace(bears_none=False) for name, case in (OPTIMIZERS | BY_GROUP).items()}
 
 # One for each form of state, mask, metrics and chain: the others differ from these in what they
 # compute, which a wrapper, a trainer, a mesh or a disk does not see.

@@ -37,6 +37,7 @@ BAD = {
   "window zero": (lambda: grokfax.grokfast_ma(0), "window_size must be a Python int >= 1"),
   "window float": (lambda: grokfax.grokfast_ma(10.0), "window_size must be a Python int >= 1"),
   "window bool": (lambda: grokfax.grokfast_ma(True), "window_size must be a Python int >= 1"),
+  "window plain": (lambda: grokfax.grokfast_ma(0), "shape; got 0.$"),  # no word of Optax's wrapper
   "window array": (lambda: grokfax.grokfast_ma(jnp.asarray(3)), "static_args"),
   "window traced": (
     lambda: jax.jit(lambda w: grokfax.grokfast_ma(w).init(jnp.ones(2)))(3),

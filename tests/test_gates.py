@@ -223,6 +223,13 @@ def test_a_mean_in_float32_reaches_its_threshold(batch):
         assert bool(below(0, a=mean)) != reaches
 
 
+@pytest.mark.parametrize("metric", ["0.9", b"0.9", 1j, {"mean": 0.9}])
+def test_a_metric_that_is_no_number_is_named(metric):
+  tx = grokfax.gate(optax.scale(0.0), grokfax.metric_at_least("train_accuracy", 0.9))
+  with pytest.raises(ValueError, match="the metric 'train_accuracy' must be a number; got "):
+    tx.update(jnp.ones(2), tx.init(jnp.ones(2)), train_accuracy=metric)
+
+
 def test_of_nan_neither_holds():
   for make in (grokfax.metric_at_least, grokfax.metric_below):
     assert not make("a", 0.5)(0, a=jnp.nan)

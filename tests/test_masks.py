@@ -114,6 +114,20 @@ def test_by_path():
   assert names == {"embed": {"table": False}, "blocks": [{"w": True, "b": False}] * 2}
 
 
+@pytest.mark.parametrize(("pattern", "shown"), [("^embd/", "'^embd/'"), (["v"], "['v']")])
+def test_a_pattern_without_a_match_is_told_once(pattern, shown, caplog):
+  params = {"embed": {"table": W}, "blocks": [{"w": W, "b": B}] * 3}
+  mask = grokfax.by_path(pattern)
+  for _ in range(2):
+    assert not any(jax.tree.leaves(mask(params)))
+  (line,) = caplog.messages
+  paths = "blocks/0/b, blocks/0/w, blocks/1/b, blocks/1/w, blocks/2/b, ..."
+  assert line == f"by_path: no path matches {shown}; there are {paths}."
+  assert grokfax.by_path(pattern)({}) == {}
+  grokfax.by_path("table", matching=False)(params)
+  assert len(caplog.messages) == 1, "nothing hidden, or a match"
+
+
 @pytest.mark.parametrize("pattern", ["(", [], [1], 3, None])
 def test_bad_patterns(pattern):
   with pytest.raises(ValueError, match="pattern must be a regular expression, or a sequence"):

@@ -14,7 +14,8 @@ import optax
 import pytest
 
 import grokfax
-from tests.cases import OPTIMIZERS
+from grokfax.groups import GROUPS
+from tests.cases import BY_GROUP, OPTIMIZERS
 
 suite = pytest.importorskip(
   "optax.contrib._common_test", reason="this Optax does not ship its suite there"
@@ -60,6 +61,12 @@ def grokfast_delayed_compression_adamw(
   return grokfax.grokfast_delayed_compression_adamw(learning_rate, alpha, lamb, coefficient)
 
 
+def grouped_muon(learning_rate: optax.ScalarOrSchedule):
+  """Without decays, which hold the suite's parameters away from their goal."""
+  decays = dict.fromkeys(GROUPS, 0.0)
+  return grokfax.grouped_muon(learning_rate, decays=decays, rate_end=1.0)
+
+
 # By name, with a learning rate, as the suite has it for Optax's own.
 UNDER_TEST = {
   "adam_l2": (grokfax.adam_l2, 1e-2),
@@ -68,6 +75,7 @@ UNDER_TEST = {
   "grokfast_ma_adam": (grokfast_ma_adam, 1e-3),  # at 1e-2 it does not settle in Rosenbrock's valley
   "delayed_compression_adam": (delayed_compression_adam, 1e-2),
   "grokfast_delayed_compression_adamw": (grokfast_delayed_compression_adamw, 1e-2),
+  "grouped_muon": (grouped_muon, 0.1),
 }
 # What the suite tries each of its tests with.
 TARGETS = ("parabola", "rosenbrock", "matrix_parabola", "mixed_tensor_target")
@@ -94,7 +102,7 @@ def original_tests():
 
 def test_every_test_of_the_suite_is_run():
   assert set(original_tests()) == set(VARIATIONS)
-  assert set(UNDER_TEST) == set(OPTIMIZERS)
+  assert set(UNDER_TEST) == {*OPTIMIZERS, *BY_GROUP}
 
 
 def all_of_them():

@@ -73,6 +73,17 @@ def test_the_address_is_that_of_the_project():
   assert found == [raw, f"{address_of_project}/blob/main/"]
 
 
+def test_the_extra_of_clients_has_what_the_page_on_frameworks_imports():
+  page = (ROOT / "docs" / "frameworks.md").read_text()
+  assert 'pip install -e ".[clients]"' in page
+  imported = set(re.findall(r"^(?:import|from) (\w+)", page, re.MULTILINE))
+  needed = {re.split("[><=]", line)[0] for line in PROJECT["optional-dependencies"]["clients"]}
+  needed |= {re.split("[><=]", line)[0] for line in PROJECT["dependencies"]}
+  named = {"dm-haiku": "haiku"}
+  ours = {"grokfax", *sys.stdlib_module_names}
+  assert imported - ours <= {named.get(name, name) for name in needed}
+
+
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_inside_the_project_lead_somewhere(page):
   for target in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text()):

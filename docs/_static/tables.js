@@ -1,4 +1,5 @@
 // Tables with a column of figures can be sorted by a click on a header: up, down, as it was.
+// Rows of one name stay together, by the first of them.
 // What did not get there ("none of 5", "- (1,160 to -), 3 not") stands behind all numbers.
 
 const NUMBER = /^[-−]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?/;
@@ -16,22 +17,59 @@ function compared(a, b) {
   return a === b ? 0 : a - b;
 }
 
+const textOf = (row, column) => (row.cells[column]?.textContent ?? "").trim();
+
+// Whether a column has figures alone, all of one unit.
+function hasFigures(rows, column) {
+  const values = rows.map((row) => valueOf(row, column));
+  if (!values.every((value) => typeof value === "number")) return false;
+  const numbers = rows.map((row) => textOf(row, column)).filter((text) => NUMBER.test(text));
+  const percent = numbers.filter((text) => text.includes("%")).length;
+  return numbers.length > 0 && (percent === 0 || percent === numbers.length);
+}
+
+// Rows that stay together: those of one name, and those after them that have none. Null where a
+// row is understood from the one above it, so that the order must stay.
+function groupsOf(rows) {
+  if (hasFigures(rows, 0)) return rows.map((row) => [row]);
+  const groups = new Map();
+  let last = null;
+  for (const row of rows) {
+    const name = textOf(row, 0) || last;
+    if (/^(the same|published)\b/.test(name ?? "the same")) return null;
+    if (name !== last && groups.has(name)) return null;
+    groups.set(name, [...(groups.get(name) ?? []), row]);
+    last = name;
+  }
+  return [...groups.values()];
+}
+
+// A figure breaks before its range, after a comma and after an arrow, and nowhere else.
+function withBreaks(text) {
+  if (/[^-−\d.,%()→\s]/.test(text.replace(/\b(to|not|none|of|runs)\b/g, ""))) return text;
+  const whole = text.trim().replace(/\s+/g, "\u00a0");
+  return whole.replace(/\u00a0\(/g, " (").replace(/([,→])\u00a0/g, "$1 ");
+}
+
 function makeSortable(table) {
   const body = table.tBodies[0];
   const headers = [...(table.tHead?.rows[0]?.cells ?? [])];
   const asItWas = [...(body?.rows ?? [])];
-  const figures = headers.map((_, column) => {
-    const values = asItWas.map((row) => valueOf(row, column));
-    return values.every((value) => typeof value === "number") && values.some(Number.isFinite);
-  });
-  if (asItWas.length < 3 || !figures.slice(1).some(Boolean)) return;
-  table.classList.add("sortable");
+  const figures = headers.map((_, column) => hasFigures(asItWas, column));
   for (const cell of asItWas.flatMap((row) => [...row.cells])) {
-    const short = cell.textContent.length <= 32;
-    if (figures[cell.cellIndex] && short) cell.classList.add("one-line");
+    const inner = cell.querySelector("p") ?? cell;
+    if (inner.children.length) continue;
+    inner.textContent = withBreaks(inner.textContent);
+    inner.innerHTML = inner.innerHTML.replaceAll("_", "_<wbr>"); // a setting's name
   }
+  if (!figures.slice(1).some(Boolean)) return;
+  table.classList.add("figures");
+  const groups = groupsOf(asItWas);
+  if (groups === null || groups.length < 3) return;
+  table.classList.add("sortable");
   headers.forEach((header, column) => {
-    if (!header.textContent.trim()) return;
+    const words = asItWas.every((row) => typeof valueOf(row, column) === "string");
+    if (!header.textContent.trim() || !(figures[column] || words)) return;
     const inner = header.querySelector("p") ?? header;
     const button = document.createElement("button");
     button.append(...inner.childNodes);
@@ -42,8 +80,8 @@ function makeSortable(table) {
       headers.forEach((other) => other.removeAttribute("aria-sort"));
       if (now) header.setAttribute("aria-sort", now);
       const sign = now === "descending" ? -1 : 1;
-      const by = (a, b) => sign * compared(valueOf(a, column), valueOf(b, column));
-      body.append(...(now ? [...asItWas].sort(by) : asItWas));
+      const by = ([a], [b]) => sign * compared(valueOf(a, column), valueOf(b, column));
+      body.append(...(now ? [...groups].sort(by).flat() : asItWas));
     });
   });
 }

@@ -30,6 +30,7 @@ from experiments.methods.grokfast import (
 from experiments.methods.losses import STABLEMAX
 from experiments.methods.method import BASELINE, Method, Nothing
 from experiments.methods.optimizers import OPTIMIZERS
+from experiments.methods.recipe import RECIPE
 
 __all__ = ["METHODS", "OPTIMIZERS", "Method", "Nothing", "make_optimizer", "named"]
 
@@ -51,6 +52,7 @@ METHODS = {
     PROJECT_PARAMS_NORM,
     CAP_PARAMS_NORM,
     STABLEMAX,
+    RECIPE,
   )
 }
 

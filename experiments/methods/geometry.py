@@ -17,7 +17,13 @@ class Egalitarian:
   equal_by: str = setting(
     "svd", "shape", "the way to equal directions", one_of("svd", "newton_schulz", "columns")
   )
-  equal_ns_steps: int = setting(5, "shape", "of Newton and Schulz's iteration", between(1, 100))
+  equal_ns_steps: int = setting(
+    5,
+    "shape",
+    "steps of Newton and Schulz's iteration",
+    between(1, 100),
+    only=("equal_by", "newton_schulz"),
+  )
 
 
 @dataclasses.dataclass(frozen=True)

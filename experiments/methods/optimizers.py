@@ -33,7 +33,11 @@ class Common:
     one_of("constant", "linear", "cosine"),
   )
   lr_end: float = setting(
-    0.0, "number", "share of the learning rate that linear and cosine end with", NOT_NEGATIVE
+    0.0,
+    "number",
+    "share of the learning rate at the end of the budget",
+    NOT_NEGATIVE,
+    only=("schedule", "linear", "cosine"),
   )
   lr_embedding: float | None = setting(
     None, "number", "factor of the embeddings' learning rate", NOT_NEGATIVE

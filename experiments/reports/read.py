@@ -132,6 +132,12 @@ def _read(folder: Path) -> list[Run]:
     if member not in range(len(logs)):
       raise _not_settings(folder, IndexError(f"its log has a member {member}"))
     logs[member].append(record)
+  logged = sum(log[-1]["step"] for log in logs if log)
+  steps = read_json(folder / folders.SUMMARY).get("steps")
+  if isinstance(steps, int) and logged < steps:
+    raise UsageError(
+      f"{folder / folders.LOG} is damaged: it ends at step {logged:,}, and the run at {steps:,}."
+    )
   whole = saved["members"] is None
   return [
     _run(settings, log, folder, cost)

@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.files import new_file
 from experiments.reports.words import digits, words
-from experiments.runs import folder, identity
+from experiments.runs import folder, identity, options
 from experiments.runs.log import read_log
 from experiments.runs.settings import Settings
 from experiments.tasks import TASKS
@@ -32,7 +32,8 @@ def text(run: Settings, summary: Mapping[str, Any], out: Path) -> str:
       rows.append((f"  sooner than the published {slowest[name]:,}", *sooner))
   lines = [f"{told:40}{here:>12}{there:>12}".rstrip() for told, here, there in rows]
   if summary["interrupted"]:
-    lines.append(f"stopped at step {summary['steps']:,}; resume with --resume --out {out}")
+    again = options.to_resume(run, out)
+    lines.append(f"stopped at step {summary['steps']:,}; to resume:\n{again}")
   if (step := summary.get("diverged_step")) is not None:
     lines.append(f"diverged: at step {step:,} the training loss was not finite")
   pictures = [str(out / name) for name in folder.PICTURES if (out / name).exists()]

@@ -90,7 +90,7 @@ def _claimed(folder: Path, form: Mapping[str, Any], resume: bool) -> bool:
     return False
   if not resume:
     raise UsageError(
-      f"--out {folder} holds another run: name a folder that is new or has none, or resume that "
+      f"--out {folder} holds another run: name a new or an empty folder, or resume that "
       "one by --resume."
     )
   check_same(folder, form)
@@ -199,8 +199,13 @@ def check_same(folder: Path, form: Mapping[str, Any]) -> None:
   ]
   if other:
     raise UsageError(f"cannot resume {folder}: it was started with {', '.join(other)}.")
-  if before["members"] != members:
-    raise UsageError(f"cannot resume {folder}: its members are others.")
+  if _whole(name, before["common"], before["members"]) != _whole(name, now, members):
+    raise UsageError(f"cannot resume {folder}: its members are different ones.")
+
+
+def _whole(task: str, common: Mapping[str, Any], members: Any) -> list[dict[str, Any]]:
+  """All settings of each member; those that came later have their defaults."""
+  return [settings.from_file(task, {**common, **own}).kept() for own in members or ()]
 
 
 def _told(value: Any) -> str:
@@ -218,5 +223,5 @@ def environment_form(folder: Path, origin: Mapping[str, Any]) -> dict[str, Any]:
     return here | ({"data": dict(origin)} if origin else {})
   before = read_json(file)
   if before.get("data", {}) != json.loads(json.dumps(dict(origin))):
-    raise UsageError(f"cannot resume {folder}: it is on other data; see its environment.json.")
+    raise UsageError(f"cannot resume {folder}: it was on other data; see its environment.json.")
   return before | {"resumed": [*before.get("resumed", []), here]}

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from experiments.files import new_file, read_json, write_json
-from experiments.runs import checkpoints, folder, outcomes, sweep
+from experiments.runs import checkpoints, folder, options, outcomes, sweep
 from experiments.runs.log import read_log
 from experiments.runs.loop import Loop, Outcome, Watcher
 from experiments.runs.plan import Place, Plan, plan_of
@@ -76,8 +76,9 @@ def launch(
         write_json(out / folder.ENVIRONMENT, environment)
       outcome = loop.run()
     except KeyboardInterrupt:
+      again = options.to_resume(members[0], out, None if given is None else place)
       raise KeyboardInterrupt(
-        f"interrupted; partial results are in {out}. Resume with --resume --out {out}"
+        f"interrupted; partial results are in {out}; to resume:\n{again}"
       ) from None
     finish = _finish_run if given is None else _finish_sweep
     return Launched(out, _end(out, finish(out, members, plan, outcome), outcome), trained=True)

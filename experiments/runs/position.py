@@ -50,24 +50,32 @@ def resumed(out: Path) -> tuple[Position, list[Any]]:
   """The newest checkpoint in a run's folder that fits its log, and the arrays of its state.
 
   Raises:
-    UsageError: if there is a log, and none does; or if the log up to there, or the settings, are
-      not what they were. Nothing has changed then.
+    UsageError: if there is a log, and none does, or if a log is not there any more; or if the
+      log up to there, or the settings, are not what they were. Nothing has changed then.
   """
   log = out / folder.LOG
   size = log.stat().st_size if log.exists() else 0
   skipped: list[str] = []
+  short = False
   for file, saved, arrays in checkpoints.saved(out, skipped):
     if (position := _position(saved)) is None:
       skipped.append(f"{file}: it is of another version")
     elif position.log > size:
-      skipped.append(f"{file}: the log is shorter than it says")
+      short = True
+      state = "shorter than it says" if log.exists() else "missing"
+      skipped.append(f"{file}: the log, {folder.LOG}, is {state}")
+    elif short and not position.log:
+      break  # that of the beginning fits any log; but what was trained is not thrown away
     else:
       folder.check_unchanged(out, position.sha256, {folder.LOG: position.log})
       for line in skipped:
         print(f"skipping {line}", file=sys.stderr)
       return position, arrays
   if size or checkpoints.exist(out):
+    reasons = "; ".join(line.removeprefix(f"{out}/") for line in skipped)
     raise UsageError(
-      f"cannot resume {out}: no checkpoint in it can be read; its log stays as it is."
+      f"cannot resume {out}: none of its checkpoints fits ({reasons or 'there is none'}). All "
+      f"files stay as they are: put back the {folder.LOG} or the checkpoint that was there, or "
+      "train anew into another --out."
     )
   return Position(), []

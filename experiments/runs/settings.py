@@ -149,17 +149,18 @@ def schema(task: str, method: str, optimizer: str | None) -> dict[str, Field]:
   return fields
 
 
-def every_field(task: str) -> dict[str, tuple[Field, list[str]]]:
-  """All settings of a task with any method and optimizer, and which of these have them."""
-  owners = {"": Choice, **{name: o.hyperparameters for name, o in OPTIMIZERS.items()}}
-  owners |= {name: method.hyperparameters for name, method in METHODS.items()}
-  found: dict[str, tuple[Field, list[str]]] = {}
-  for owner, dataclass in [
-    *owners.items(),
-    *(("", d) for d in (Length, TASKS[task].settings, Place)),
-  ]:
+def every_field(task: str) -> dict[str, dict[str, Field]]:
+  """All settings of a task with any method and optimizer: name -> who has it -> the field.
+
+  Those of every run are had by "".
+  """
+  parts = [("", Choice), ("", TASKS[task].settings)]
+  parts += [(name, method.hyperparameters) for name, method in METHODS.items()]
+  parts += [(name, optimizer.hyperparameters) for name, optimizer in OPTIMIZERS.items()]
+  found: dict[str, dict[str, Field]] = {}
+  for owner, dataclass in (*parts, ("", Length), ("", Place)):
     for name, field in fields_of(dataclass).items():
-      found.setdefault(name, (field, []))[1].append(owner)
+      found.setdefault(name, {})[owner] = field
   return found
 
 
@@ -182,7 +183,7 @@ def _made(task: str, given: dict[str, Any], *, strict: bool) -> Settings:
   source = task_named(task).source
   method = choice["method"].checked(given.get("method", choice["method"].default))
   named(method)  # an unknown one is refused before anything else
-  own = source.of(method)
+  own = _own(source.of(method), method)
   optimizer = given.get("optimizer", own.get("optimizer", choice["optimizer"].default))
   fields = schema(task, method, optimizer)
   unknown = {name: value for name, value in given.items() if name not in fields}
@@ -193,13 +194,33 @@ def _made(task: str, given: dict[str, Any], *, strict: bool) -> Settings:
     for name, field in fields.items()
   }
   settings = Settings(task, values, unknown)
+  for name in given if strict else ():
+    if not fields[name].has_meaning(values):
+      other, *fit = fields[name].only
+      with_ = ", ".join(f"{flag(other)} {value}" for value in fit)
+      run = f"{flag(other)} {values[other]}"
+      raise UsageError(f"{flag(name)} is a setting of {with_}; this run has {run}.")
   _check(settings)
   return settings
 
 
+def _own(found: Mapping[str, Any], method: str) -> dict[str, Any]:
+  """The source's settings, without what a method that replaces the optimizer has of its own."""
+  replaced = [fields_of(m.hyperparameters) for m in named(method) if m.replaces_optimizer]
+  return {n: v for n, v in found.items() if not any(n in fields for fields in replaced)}
+
+
+def resumed(task: str, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+  """What a run that is resumed is given: all that its file holds, but what has no meaning in it."""
+  known = from_file(task, before)
+  fields = schema(task, known["method"], known.values.get("optimizer"))
+  idle = [name for name in known.values if not fields[name].has_meaning(known.values)]
+  return {name: value for name, value in before.items() if name not in idle} | dict(given)
+
+
 def _foreign(task: str, name: str, method: str, optimizer: str) -> str:
   """Why a run does not have a setting."""
-  _, owners = every_field(task).get(name, (None, []))
+  owners = every_field(task).get(name, {})
   if name == "optimizer":
     return f"--method {method} has no --optimizer: it replaces it."
   if not owners:
@@ -214,13 +235,13 @@ def _check(settings: Settings) -> None:
     if "accuracy" in method.needs and not task.has_accuracy:
       fit = [name for name, m in METHODS.items() if "accuracy" not in m.needs]
       raise UsageError(
-        f"--method {method.name} needs a training accuracy, which {task.name} has not; it has "
-        f"{', '.join(fit)}."
+        f"--method {method.name} needs a training accuracy, and {task.name} has none. These need "
+        f"no such thing: {', '.join(fit)}."
       )
     if (method.loss or "classes" in method.needs) and task.answers != "classes":
       raise UsageError(f"--method {method.name} needs classes to tell apart; {task.name} has none.")
   if settings["stop_when_held"] is not None and not task.goals:
-    raise UsageError(f"--stop-when-held needs a goal, which {task.name} has not.")
+    raise UsageError(f"--stop-when-held needs a goal, which {task.name} does not have.")
   if settings["resume"] and settings["out"] is None:
     raise UsageError("--resume needs the --out of the run to resume.")
   task.check(settings.of_task)

@@ -13,6 +13,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.fields import fields_of
+from experiments.methods import METHODS
 from experiments.studies.spaces import Space
 
 TRIALS, ROUNDS, STEPS = 6, 2, 800
@@ -28,12 +30,14 @@ class Contender:
   Attributes:
     fixed: settings that are no numbers, or not searched.
     space: of the numbers that are.
-    tuned: what was found; None until then.
+    tuned: what was found; None until then, and nothing where the settings are the method's own.
+    seeds: of each operation when it is scored.
   """
 
   fixed: Mapping[str, Any]
   space: Space
   tuned: Mapping[str, float] | None = None
+  seeds: int = 5
 
   @property
   def open(self) -> bool:
@@ -50,6 +54,18 @@ def _with(method: str, optimizer: str, **fixed: Any) -> dict[str, Any]:
   return {"method": method, "optimizer": optimizer, **fixed}
 
 
+RECIPE = "recipe"  # its settings are its defaults, which took more trials than the others have
+
+
+def _around_its_own() -> Space:
+  """The recipe's rates and decays by a factor of three up or down."""
+  own = fields_of(METHODS[RECIPE].hyperparameters)
+  middle = {
+    name: field.default for name, field in own.items() if name.startswith(("rate", "decay"))
+  }
+  return {name: (v / 3, 3 * v, True) for name, v in middle.items() if not name.endswith("_end")}
+
+
 ADAMW = {"learning_rate": RATE, "weight_decay": DECOUPLED}
 ADAM = {"learning_rate": RATE, "weight_decay": COUPLED}
 MUON = {
@@ -60,7 +76,9 @@ WIDE = {"model": "quadratic", "width": 512, "embedding_by": "muon", "head_by": "
 
 CONTENDERS: Mapping[str, Contender] = {
   "adam": Contender(_with("baseline", "adam"), ADAM),
-  "adamw": Contender(_with("baseline", "adamw"), ADAMW),
+  "adamw": Contender(
+    _with("baseline", "adamw"), ADAMW, {"learning_rate": 0.005243, "weight_decay": 1.014}
+  ),
   "adamw_b1": Contender(
     _with("baseline", "adamw"), {**ADAMW, "b1": (0.5, 0.99, False)}
   ),
@@ -78,15 +96,25 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "ademamix", b3=0.99),
     {**ADAMW, "ademamix_alpha": (0.5, 10.0, True)},
   ),
-  "muon": Contender(_with("baseline", "muon"), MUON),
-  "ema_adam": Contender(_with("grokfast_ema", "adam"), {**ADAM, **EMA}),
+  "muon": Contender(
+    _with("baseline", "muon"),
+    MUON,
+    {"learning_rate": 0.05241, "weight_decay": 0.1072, "momentum": 0.4234},
+  ),
+  "ema_adam": Contender(
+    _with("grokfast_ema", "adam"),
+    {**ADAM, **EMA},
+    {"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179},
+  ),
   "ema_adamw": Contender(_with("grokfast_ema", "adamw"), {**ADAMW, **EMA}),
   "ema_muon": Contender(_with("grokfast_ema", "muon"), {**MUON, **EMA}),
   "ma_adam": Contender(
     _with("grokfast_ma", "adam"), {**ADAM, "lamb": EMA["lamb"]}
   ),
   "ma_adamw": Contender(
-    _with("grokfast_ma", "adamw"), {**ADAMW, "lamb": EMA["lamb"]}
+    _with("grokfast_ma", "adamw"),
+    {**ADAMW, "lamb": EMA["lamb"]},
+    {"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
   ),
   "two_stage": Contender(
     _with("grokfast_ma_two_stage", "adamw"),
@@ -99,6 +127,7 @@ CONTENDERS: Mapping[str, Contender] = {
   "compression": Contender(
     _with("delayed_compression", "adam"),
     {"learning_rate": RATE, "coefficient": (1e-4, 0.1, True), "threshold": (0.5, 1.0, False)},
+    {"learning_rate": 0.002517, "coefficient": 0.01543, "threshold": 0.7718},
   ),
   "orthogonal": Contender(_with("orthogonal_gradient", "adamw"), ADAMW),
   "stablemax": Contender(_with("stablemax", "adamw"), ADAMW),
@@ -119,5 +148,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": (0.1, 1.0, True), "weight_decay": (0.1, 1.0, True),
      "momentum": (0.4, 0.97, False)},
     {"learning_rate": 0.4335, "weight_decay": 0.1861, "momentum": 0.4234},
+    seeds=10,
   ),
+  RECIPE: Contender({"method": RECIPE}, _around_its_own(), {}, seeds=10),
 }  # fmt: skip

@@ -8,10 +8,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from experiments.files import new_file
-from experiments.reports import results
+from experiments.reports import figures, results
 from experiments.reports.pages.studies.grids import plain
 from experiments.reports.pages.studies.ranked import FIRST, HELD, rank
 from experiments.reports.read import Run, by_setting
+from experiments.runs import identity, settings
 from experiments.studies.study import Study, read
 
 STYLES: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -53,11 +54,28 @@ def picture(rows: Sequence[tuple[str, Sequence[Run]]]) -> Figure:
       steps = [never if (s := run.summary[figure]) is None else s for run in runs]
       axes.scatter(steps, [y] * len(steps), label=None if y else label, **style)
   axes.axvline(never, color="gray", linewidth=0.8, linestyle=":")
-  axes.text(never, -0.9, "not", ha="center", va="bottom", fontsize=7, color="gray")
+  above = {"ha": "center", "va": "bottom", "transform": axes.get_xaxis_transform()}
+  axes.text(never, 1.01, "not reached", fontsize=7, color="gray", **above)
   axes.set_yticks(range(len(rows)), [textwrap.fill(name, 75) for name, _ in rows])
   axes.tick_params(axis="y", labelsize=7)
-  axes.invert_yaxis()
+  axes.set_ylim(len(rows) - 0.5, -0.5)
   axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+  return drawn
+
+
+def curves(runs: Sequence[Run]) -> Figure:
+  """Validation accuracy of each setting; dotted lines where a source has its first crossing."""
+  drawn = figures.together(runs)
+  (axes,) = drawn.axes
+  published = {run.values["method"]: run.published.get(FIRST) for run in runs}
+  baseline = settings.make("modular", method="baseline")  # the paper's, without a filter
+  published["baseline"] = identity.published(baseline)[FIRST]
+  for method, step in published.items():
+    if step:
+      axes.axvline(step, color="gray", linestyle=":", linewidth=1)
+      axes.text(
+        step, 0.5, f" {method}, published", rotation=90, fontsize=7, va="center", ha="right"
+      )
   return drawn
 
 
@@ -66,6 +84,8 @@ def write(study: Study, out: Path) -> None:
   parts = {name: runs for name, runs in read(study, out).items() if FIRST in runs[0].summary}
   print(table(study, out))
   if rows := settings_of(parts):
+    all_runs = [run for runs in parts.values() for run in runs]
+    drawn = curves(all_runs) if study.curves else picture(rows)
     with new_file(out / f"{study.name}.png") as part:
-      picture(rows).savefig(part, format="png", dpi=100)
+      drawn.savefig(part, format="png", dpi=100)
     print(f"picture: {out / study.name}.png")

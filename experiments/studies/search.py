@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm import tqdm
 
 from experiments import start, terminal
 from experiments.fields import UsageError
@@ -26,12 +27,11 @@ from experiments.runs import plan, settings
 from experiments.runs.environment import environment
 from experiments.runs.log import read_log
 from experiments.studies.contenders import CONTENDERS
-from experiments.studies.spaces import SPACES, Space, changed, drawn
+from experiments.studies.spaces import Space, changed, drawn
 from experiments.training.population import MemberInit, Population
 
 FIRST_SEED = 1_000  # the first round's; the others follow
 OPERATIONS = ("mul", "sub")
-ALL = {**SPACES, **{name: (each.fixed, each.space) for name, each in CONTENDERS.items()}}
 
 
 class Trainer:
@@ -52,7 +52,7 @@ class Trainer:
     """Validation accuracies after each epoch: (members, epochs)."""
     found = []
     width = self.population.width
-    for begin in range(0, len(members), width):
+    for begin in tqdm(range(0, len(members), width), "runs of a round", disable=None, leave=False):
       group = members[begin : begin + width]
       filled = [*group, *[group[0]] * (width - len(group))]
       self.population.begin_with(self._inits(filled))
@@ -148,25 +148,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
   def run():
     parser = terminal.Parser("python -m experiments.studies.search", __doc__ or "")
-    parser.add_argument("space", metavar="SPACE", help=f"one of {', '.join(ALL)}")
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CONTENDERS)}")
     parser.add_argument("--trials", type=int, default=64, help="of each round")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=120, help="of each run")
     parser.add_argument("--width", type=int, default=1, help="runs side by side")
     parser.add_argument("--out", type=terminal.a_path, required=True)
     given = parser.read(argv)
-    if given.space not in ALL:
-      raise UsageError(f"SPACE must be one of {', '.join(ALL)}; got {given.space!r}.")
+    if given.name not in CONTENDERS:
+      raise UsageError(f"NAME must be one of {', '.join(CONTENDERS)}; got {given.name!r}.")
     for name in ("trials", "rounds", "steps", "width"):
       if getattr(given, name) < 1:
         raise UsageError(f"--{name} must be at least 1; got {getattr(given, name)}.")
-    _run(given.space, given.trials, given.rounds, given.steps, given.width, given.out)
+    _run(given.name, given.trials, given.rounds, given.steps, given.width, given.out)
 
   return terminal.run_main(run)
 
 
 def _run(name: str, trials: int, rounds: int, steps: int, width: int, out: Path) -> None:
-  fixed, space = ALL[name]
+  fixed, space = CONTENDERS[name].fixed, CONTENDERS[name].space
   form = {"search": name, "trials": trials, "fixed": {**fixed, "steps": steps}, "space": space}
   form = json.loads(json.dumps(form))
   before = read_json(out / "search.json")

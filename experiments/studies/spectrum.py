@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   def run():
     parser = terminal.Parser("python -m experiments.studies spectrum", __doc__ or "")
     parser.add_argument("--out", type=terminal.a_path, default=FOLDER, help="its folder")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="0, 1, ...: so many (default: 5)")
     chosen = parser.read(argv)
     if not 1 <= chosen.seeds <= 1_000:
       raise UsageError(f"--seeds must be from 1 to 1,000; got {chosen.seeds}.")

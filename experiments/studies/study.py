@@ -52,11 +52,13 @@ class Study:
     name: of `python -m experiments.studies NAME`.
     question: in a sentence.
     parts: by name, in the order in which they are trained.
+    curves: whether its picture has each run's validation accuracy; else it has the crossings.
   """
 
   name: str
   question: str
   parts: Mapping[str, Part]
+  curves: bool = False
 
   def chosen(self, names: Sequence[str]) -> dict[str, Part]:
     """Some of the parts, or all.

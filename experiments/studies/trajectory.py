@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
   def run():
     parser = terminal.Parser("python -m experiments.studies trajectory", __doc__ or "")
     parser.add_argument("--out", type=terminal.a_path, default=None, help="its folder")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="0, 1, ...: so many (default: 5)")
     parser.add_argument("--full", action="store_true", help="the paper's budget for the baseline")
     chosen = parser.read(argv)
     if not 1 <= chosen.seeds <= 1_000:

@@ -42,9 +42,15 @@ class Settings:
   )
   width: int = setting(128, "model", "of the model", between(1, 65_536))
   heads: int = setting(
-    4, "model", "of the transformer's attention, a divisor of the width", between(1, 65_536)
+    4,
+    "model",
+    "of its attention, a divisor of the width",
+    between(1, 65_536),
+    only=("model", "transformer"),
   )
-  layers: int = setting(2, "model", "of the transformer", between(1, 1_000))
+  layers: int = setting(
+    2, "model", "blocks, one after another", between(1, 1_000), only=("model", "transformer")
+  )
 
   @property
   def numbers(self) -> int:

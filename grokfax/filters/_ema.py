@@ -58,6 +58,10 @@ def grokfast_ema(
   gradient that is not finite stays in it for good: ``optax.apply_if_finite``
   keeps such out.
 
+  It composes with any optimizer and does not pay before each: on modular
+  arithmetic it does before Adam with coupled weight decay, and before AdamW it
+  did harm, where :func:`grokfax.grokfast_ma` did not.
+
   Args:
     alpha: α, the decay of the average, in [0, 1). A number, a traced scalar or
       a schedule of the step, counted from 0. To start with, see
@@ -74,8 +78,12 @@ def grokfast_ema(
     ValueError: if ``alpha`` is a number outside [0, 1), or ``lamb`` one below 0.
 
   Examples:
+    Before Adam with coupled weight decay, which is :func:`grokfax.grokfast_adam`:
+
     >>> import grokfax, jax.numpy as jnp, optax
-    >>> tx = optax.chain(grokfax.grokfast_ema(alpha=0.98, lamb=2.0), optax.adamw(1e-3))
+    >>> tx = optax.chain(
+    ...   grokfax.grokfast_ema(alpha=0.98, lamb=2.0), grokfax.adam_l2(1e-3, weight_decay=0.005)
+    ... )
     >>> params = {"w": jnp.ones(3)}
     >>> state = tx.init(params)
     >>> updates, state = tx.update({"w": jnp.ones(3)}, state, params)

@@ -29,24 +29,25 @@ def matches(shown: str, message: str) -> bool:
   return re.fullmatch(pattern, one_line(message)) is not None
 
 
-def said(code: str, names: dict) -> str:
-  """What code raises, as Python ends a traceback; nothing where it runs."""
+def said(code: str, names: dict, caplog: pytest.LogCaptureFixture) -> str:
+  """What code raises, as Python ends a traceback, or logs; nothing where it runs."""
+  caplog.clear()
   try:
     exec(compile(code, "errors.md", "exec"), names)
   except ValueError as error:
     return one_line("".join(traceback.format_exception_only(error)))
-  return ""
+  return one_line(" ".join(caplog.messages))
 
 
-def test_code_raises_the_message_below_it_and_what_mends_it_runs():
+def test_code_raises_the_message_below_it_and_what_mends_it_runs(caplog):
   names, provoked = {"__name__": "errors"}, 0
   found = [block for block in BLOCKS if block[0] in ("python", "text")]
   for (language, code), (following, message) in itertools.pairwise([*found, ("", "")]):
     if language == "python":
       expected = message if following == "text" else ""
-      assert matches(expected, said(code, names)), code
+      assert matches(expected, said(code, names, caplog)), code
       provoked += bool(expected)
-  assert provoked == sum(language == "text" for language, _ in BLOCKS) >= 12
+  assert provoked == sum(language == "text" for language, _ in BLOCKS) >= 17
 
 
 @pytest.mark.parametrize("shown", [text for language, text in BLOCKS if language == "console"])

@@ -22,7 +22,7 @@ PAGES = repository_links.pages_of()
   [
     ("[x](guide.md#after-the-grok)", "[x](guide.md#after-the-grok)"),
     ("[x](#here), [y](https://arxiv.org/abs/1)", "[x](#here), [y](https://arxiv.org/abs/1)"),
-    ("[x](../experiments/README.md#the-house)", "[x](experiments.md#the-house)"),
+    ("[x](../experiments/README.md#layout)", "[x](experiments.md#layout)"),
     ('[✓](../tests/helpers.py "name")', f'[✓]({ADDRESS}/blob/main/tests/helpers.py "name")'),
     ("[x](../tests/clients/)", f"[x]({ADDRESS}/tree/main/tests/clients)"),
     ("[x](../README.md#more)", f"[x]({ADDRESS}#more)"),

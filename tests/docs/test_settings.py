@@ -1,4 +1,7 @@
-"""The chains on the page of settings are what their runs trained with."""
+"""The chains on the page of settings are what their runs trained with; no example has another."""
+
+import ast
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +11,7 @@ import pytest
 
 from experiments.reports.pages import choice
 from experiments.runs import plan, settings
-from tests.docs.pages import code
+from tests.docs.pages import DOCS, ROOT, code
 
 (SETUP,) = code("settings.md")
 NUMBERS = ("optimizer", "learning_rate", "weight_decay")
@@ -55,3 +58,34 @@ def test_each_chain_has_five_seeds_of_its_own():
   assert all(len({run.seed for run in runs}) == len(runs) == 5 for runs in found)
   settings_of = {(str(runs[0].folder), runs[0].setting) for runs in found}
   assert len(settings_of) == len(choice.CHAINS)
+
+
+def examples():
+  """Each text that a user copies code from, with the code in it."""
+  for page in (ROOT / "README.md", *DOCS.glob("*.md")):
+    if page.name not in ("settings.md", "for_optax.md"):  # its table; and not ours but Optax's
+      text = page.read_text()
+      yield page, text, re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+  for path in (*(ROOT / "grokfax").rglob("*.py"), *(ROOT / "colab").glob("*.py")):
+    text = path.read_text()
+    docstrings = [text] if path.parent.name == "colab" else re.findall(r'"""(.*?)"""', text, re.S)
+    lines = (re.findall(r"^ *(?:>>>|\.\.\.) ?(.*)$", each, re.M) for each in docstrings)
+    yield path, text, [text] if path.parent.name == "colab" else ["\n".join(each) for each in lines]
+
+
+def ema_before_adamw(source):
+  """Whether code chains the EMA filter and AdamW."""
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "optax.chain":
+      inner = {ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
+      if {"grokfax.grokfast_ema", "optax.adamw"} <= inner:
+        return True
+  return False
+
+
+def test_no_example_puts_the_ema_filter_before_adamw_without_a_word():
+  """By the table it does harm there; where it stands all the same, that page is named."""
+  assert ema_before_adamw("optax.chain(optax.masked(grokfax.grokfast_ema(), m), optax.adamw(1e-3))")
+  found = {path: text for path, text, codes in examples() if any(map(ema_before_adamw, codes))}
+  assert {path.name for path in found} == {"your_model.py"}
+  assert all("docs/settings.md" in text for text in found.values())

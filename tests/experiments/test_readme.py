@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from experiments import commands, report
-from experiments.methods import METHODS
+from experiments.methods import METHODS, OPTIMIZERS
 from experiments.reports.figures import FIGURES
 from experiments.reports.read import read_runs
 from experiments.runs import plan, settings
+from experiments.studies.grids import STUDIES
 from experiments.tasks import TASKS
 
 PAGE = Path(__file__).parents[2] / "experiments" / "README.md"
@@ -132,3 +133,16 @@ def test_a_figure(page, tmp_path):
   assert report.main([str(out), "--reference", "None"]) == 0
   assert (out / "last.png").read_bytes().startswith(b"\x89PNG")
   assert "The validation loss at the end of each run." in (out / "report.md").read_text()
+
+
+def test_what_can_be_named_is_named():
+  """Each task, method, optimizer and study of the command lines."""
+  text = PAGE.read_text()
+  known = {*TASKS, *(name for method in METHODS for name in [method.removesuffix("_two_stage")])}
+  known -= {"baseline", "grokfast_ema_reset", "grokfast_ema_delayed_compression"}  # built of others
+  words = set(re.findall(r"[\w-]+", text))
+  assert {*known, *OPTIMIZERS} <= words
+  (section,) = re.findall(r"^## Studies\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+  named = set(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))
+  studies = {name for cell in named for name in re.findall(r"`(\w+)`", cell)}
+  assert studies == {*(each.name for each in STUDIES), "trajectory", "spectrum"}

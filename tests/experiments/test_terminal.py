@@ -27,7 +27,8 @@ def test_progress_elsewhere_than_on_a_terminal(capsys, monkeypatch):
       member.update({"step": step, **record})
       progress.update([member])
   first = capsys.readouterr().err.splitlines()[0]
-  assert first.startswith("step 50 of 100: loss 0.5/nan, accuracy 99.1%/50.0%; ")
+  assert first.startswith("step 50 of 100: train loss 0.5, val loss nan, train accuracy 99.1%, ")
+  assert ", val accuracy 50.0%; " in first
   assert first.endswith(" s left")
   with terminal.Progress() as progress:
     progress.open(300, done=100)

@@ -9,8 +9,8 @@ LEADERBOARD = Study(
   {
     name: Part(
       {**each.given, "operation": ["add", "sub", "mul", "div"], "steps": 1_200},
-      seeds=10 if each.open else 5,
-      full={"seeds": 20 if each.open else 10},
+      seeds=each.seeds,
+      full={"seeds": max(10, 2 * each.seeds)},
     )
     for name, each in CONTENDERS.items()
     if each.tuned is not None

@@ -99,7 +99,8 @@ def test_members_have_numbers_of_their_own(optimizer):
 def test_a_schedule(schedule, warmup, end):
   """From 0 over the warm-up to the learning rate; at the budget's last step it is at its end."""
   steps = 20
-  chosen = made("adamw", schedule=schedule, lr_warmup=float(warmup), lr_end=end, steps=steps)
+  ends = {} if schedule == "constant" else {"lr_end": end}
+  chosen = made("adamw", schedule=schedule, lr_warmup=float(warmup), steps=steps, **ends)
   h = part(optimizers.Adam, chosen.values)
   rate = jax.vmap(optimizers.rate_of(h, steps))(jnp.arange(steps))
   expected = []
@@ -120,7 +121,8 @@ def test_a_schedule(schedule, warmup, end):
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_a_schedule_goes_by_the_run_s_own_budget(schedule):
   """Of plain gradient descent with gradients of one, an update is the learning rate."""
-  own = {"schedule": schedule, "lr_warmup": 3.0, "lr_end": 0.25, "steps": len(GRADIENTS)}
+  own = {"schedule": schedule, "lr_warmup": 3.0, "steps": len(GRADIENTS)}
+  own |= {} if schedule == "constant" else {"lr_end": 0.25}
   tx = optimizer_of(made("sgd", momentum=0.0, weight_decay=0.0, **own))
   ones = jax.tree.map(jnp.ones_like, tree(0))
   rates = [-float(u["bias"][0]) / RATE for u in updates_of(tx, tree(0), [ones] * len(GRADIENTS))]
@@ -128,28 +130,8 @@ def test_a_schedule_goes_by_the_run_s_own_budget(schedule):
   assert rates[-1] == pytest.approx(1 if schedule == "constant" else 0.25, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-  ("path", "rank", "group"),
-  [
-    ("lm_head/kernel", 2, "head"),
-    ("head_0/kernel", 2, "head"),
-    ("params/LMHead/kernel", 2, "head"),
-    ("unembed/embedding", 2, "head"),
-    ("unembedding/kernel", 2, "head"),
-    ("head/bias", 1, "rest"),
-    ("Embed_0/embedding", 2, "embedding"),
-    ("patch_embed/kernel", 4, "embedding"),
-    ("MultiHeadDotProductAttention_0/query/kernel", 3, "matrices"),
-    ("heads/0/kernel", 2, "matrices"),
-    ("conv/kernel", 4, "matrices"),
-    ("scale", 0, "rest"),
-  ],
-)
-def test_the_group_of_a_path(path, rank, group):
-  assert groups.group_of(path, rank) == group
-
-
 def test_the_groups_of_the_transformer():
+  """Positions are embeddings here, and attention's projections are matrices."""
   train = plan.train_of(settings.make("modular", **SMALL))
   params = jax.eval_shape(train.init_params, jax.random.key(0))
   found: dict[str, set[str]] = {}

@@ -125,6 +125,20 @@ def test_runs_of_two_tasks(tmp_path, capsys, line):
   assert_refused([tmp_path], str(tmp_path), capsys)
 
 
+def test_a_log_that_ends_before_its_run_did_is_named(tmp_path, capsys):
+  """A last line may be torn where a run was killed; not where it came to its end."""
+  run = write_run(tmp_path, 0, [0.1, 0.2, 0.3])
+  assert report.main([str(tmp_path), "--reference", "None"]) == 0
+  (run / "summary.json").write_text('{"steps": 30}')
+  assert report.main([str(tmp_path), "--reference", "None"]) == 0
+  log = run / "metrics.jsonl"
+  log.write_bytes(log.read_bytes()[:-9])
+  capsys.readouterr()
+  assert_refused(
+    [tmp_path], "metrics.jsonl is damaged: it ends at step 20, and the run at 30.", capsys
+  )
+
+
 def test_nothing_logged_yet(tmp_path, capsys):
   write_sweep(tmp_path / "sweep", lambda member: [], **GRID)
   assert_refused([tmp_path / "sweep"], str(tmp_path / "sweep"), capsys)

@@ -41,7 +41,8 @@ def test_other_settings_have_no_published_figure(tmp_path):
 
 def test_a_run_that_was_stopped_or_diverged_says_so(tmp_path):
   stopped = lines_of(tmp_path, result={**RESULT, "interrupted": True, "steps": 1_203})
-  assert any("1,203" in line and f"--resume --out {tmp_path}" in line for line in stopped)
+  (at,) = [i for i, line in enumerate(stopped) if line.startswith("stopped at step 1,203;")]
+  assert stopped[at + 1].endswith(f"--resume --out {tmp_path}"), "the whole command, to copy"
   diverged = lines_of(tmp_path, result={**RESULT, "diverged_step": 1_999})
   assert any("1,999" in line for line in diverged)
   whole = lines_of(tmp_path)

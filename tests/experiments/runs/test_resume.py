@@ -1,6 +1,7 @@
 """Runs that are killed or damaged, and resumed; nothing that was measured is lost."""
 
 import json
+from pathlib import Path
 
 import filelock
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from experiments import commands
 from experiments.fields import UsageError
-from experiments.runs import checkpoints, folder, launch, loop, settings
+from experiments.runs import checkpoints, folder, launch, loop, settings, sweep
 from experiments.runs.log import read_log
 from tests.experiments.runs.resume_helpers import (
   OFTEN,
@@ -153,10 +154,37 @@ def test_where_no_checkpoint_can_be_read_all_files_stay(damage, broken, capsys):
   assert content(broken) == before
 
 
-def test_without_checkpoints_all_files_stay(broken, capsys):
-  checkpoints.delete(broken)
+@pytest.mark.parametrize(
+  ("what", "reason"),
+  [
+    ("checkpoints", "(there is none)"),
+    ("log", "the log, metrics.jsonl, is missing"),
+    ("end of the log", "the log, metrics.jsonl, is shorter than it says"),
+    ("log, with the first checkpoint", "the log, metrics.jsonl, is missing"),
+  ],
+)
+def test_what_is_missing_is_named_and_all_files_stay(what, reason, broken, capsys):
+  """And what was trained is not thrown away, though the first checkpoint fits any log."""
+  log = broken / "metrics.jsonl"
+  if what == "checkpoints":
+    checkpoints.delete(broken)
+  elif what.startswith("log"):
+    log.unlink()
+    if what != "log":
+      (_, position, _), *_ = checkpoints.saved(broken)
+      first, second = newest_first(broken)[::-1]
+      first.unlink()
+      checkpoints.save(broken, [], {**position, "log": 0, "sha256": {}, "evaluations": 0})
+      newest_first(broken)[0].rename(first)
+      assert newest_first(broken) == [second, first]
+  else:
+    log.write_text("")
   before = content(broken)
-  assert str(broken) in refused(capsys, *RUN, "--out", broken, "--resume")
+  error = refused(capsys, *RUN, "--out", broken, "--resume")
+  assert error.startswith(f"error: cannot resume {broken}: ")
+  assert reason in error
+  assert "put back" in error
+  assert "another --out" in error
   assert content(broken) == before
 
 
@@ -175,13 +203,6 @@ def _refused_after_the_plan(capsys, *arguments):
   lines = capsys.readouterr().err.splitlines()
   (line,) = [line for line in lines if line.startswith("error: ")]
   return line
-
-
-def test_a_log_shorter_than_the_checkpoints_stays(broken, capsys):
-  (broken / "metrics.jsonl").write_text("")
-  before = content(broken)
-  assert str(broken) in _refused_after_the_plan(capsys, *RUN, "--out", broken, "--resume")
-  assert content(broken) == before
 
 
 def test_other_settings_are_refused_by_name(broken, capsys):
@@ -204,6 +225,24 @@ def test_a_setting_that_came_later_had_its_default(members, tmp_path):
   folder.check_same(tmp_path, form)
   with pytest.raises(UsageError, match="with --model transformer, not quadratic"):
     folder.check_same(tmp_path, form | {"model": "quadratic"})
+
+
+COMMITTED = sorted((Path(__file__).parents[3] / "experiments" / "results").rglob("settings.json"))
+
+
+def test_committed_runs_are_still_what_their_settings_make():
+  """Those of earlier versions too, whose files hold what has no meaning in the run, or lack it."""
+  assert len(COMMITTED) > 100
+  for path in COMMITTED:
+    before = folder.saved(path.parent)
+    task, given = before["task"], before["sweep"]
+    if given is None:
+      members = [settings.make(task, **settings.resumed(task, before["common"], {}))]
+    else:
+      own = {name: value for name, value in given.items() if name != "seeds"}
+      members = sweep.expand(task, own, given.get("seeds", 5))
+    form, _ = launch._form(members, given)
+    folder.check_same(path.parent, form)
 
 
 def test_what_cannot_be_resumed_is_one_line(broken, tmp_path, capsys):

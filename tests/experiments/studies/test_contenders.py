@@ -10,7 +10,7 @@ from experiments.reports.pages.markers import RESULTS
 from experiments.reports.read import read_runs
 from experiments.runs import plan, settings
 from experiments.studies import search, spaces
-from experiments.studies.contenders import CONTENDERS, ROUNDS, STEPS, TRIALS
+from experiments.studies.contenders import CONTENDERS, RECIPE, ROUNDS, STEPS, TRIALS
 from experiments.studies.grids.leaderboard import LEADERBOARD
 
 TUNED = [name for name, each in CONTENDERS.items() if each.tuned is not None]
@@ -23,10 +23,10 @@ def test_trials_are_settings(name):
     trial = spaces.drawn(each.space, np.random.default_rng(seed))
     made = settings.make("modular", **each.fixed, **trial)
     assert {n: made[n] for n in trial} == pytest.approx(trial)
-  assert 2 <= len(each.space) <= 5
+  assert 2 <= len(each.space) <= (13 if name == RECIPE else 5)
 
 
-@pytest.mark.parametrize("name", TUNED)
+@pytest.mark.parametrize("name", [name for name in TUNED if name != RECIPE])
 def test_scored_is_the_best_of_as_many_trials_as_all_have(name):
   each, folder = CONTENDERS[name], RESULTS / "benchmark_tuning" / name
   form = json.loads((folder / "search.json").read_text())
@@ -59,6 +59,15 @@ def test_the_quadratic_network_does_not_memorise_first():
   runs = read_runs(RESULTS / "studies" / "leaderboard" / "quadratic_muon")
   assert len(runs) == 40
   assert all(run.summary["val_95_step"] <= run.summary["train_99_step"] for run in runs)
+
+
+def test_the_recipe_is_scored_as_it_is_in_the_library():
+  (made, *_) = LEADERBOARD.parts[RECIPE].members()
+  assert made.values == {**settings.make("modular", method="recipe").values, **made_of(made)}
+
+
+def made_of(made):
+  return {name: made[name] for name in ("operation", "seed", "steps")}
 
 
 def test_every_tuned_method_is_scored():

@@ -8,6 +8,7 @@ import pytest
 
 from experiments.runs import plan, settings
 from experiments.studies import search, spaces
+from experiments.studies.contenders import Contender
 from experiments.training.population import Population
 
 TINY = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1, "steps": 9}
@@ -67,7 +68,7 @@ def test_one_after_another_or_side_by_side():
 
 
 def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(search, "ALL", {"tiny": (FIXED, SPACE)})
+  monkeypatch.setattr(search, "CONTENDERS", {"tiny": Contender(FIXED, SPACE)})
   command = ["tiny", "--trials", "3", "--steps", "9", "--out", str(tmp_path / "out")]
   assert search.main([*command, "--rounds", "2"]) == 0
   whole = (tmp_path / "out" / "trials.jsonl").read_text()
@@ -82,7 +83,7 @@ def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
   ("words", "told"),
   [
-    (["tyny"], "SPACE must be one of recipe"),
+    (["tyny"], "NAME must be one of adam"),
     (["recipe", "--trials", "0"], "--trials must be at least 1"),
     (["recipe", "--steps", "60"], "holds another search"),
   ],

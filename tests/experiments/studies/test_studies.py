@@ -8,7 +8,8 @@ from experiments.runs import loop
 from experiments.studies import draw, study
 from experiments.studies.__main__ import main
 from experiments.studies.grids import STUDIES
-from experiments.studies.study import Part, Study
+from experiments.studies.grids.demo import DEMO
+from experiments.studies.study import FOLDER, Part, Study
 from tests.experiments.tools import by_member, killed_after
 
 SMALL = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1, "checkpoint_every": 0.0}
@@ -49,6 +50,20 @@ def test_parts_have_folders_of_their_own(whole):
   assert json.loads((whole / study.NAME).read_text()) == {"study": "tiny", "full": False}
 
 
+@pytest.mark.parametrize("rows", [1, 4, 30])
+def test_what_is_not_reached_is_said_at_the_top_edge(rows, whole):
+  """Whatever the number of settings; at their left, the names are not cut."""
+  runs = study.read(TINY, whole)["one"]
+  drawn = draw.picture([(f"setting {i}", runs) for i in range(rows)])
+  drawn.canvas.draw()
+  (axes,) = drawn.axes
+  (text,) = axes.texts
+  word, frame = text.get_window_extent(), axes.get_window_extent()
+  assert text.get_text() == "not reached"
+  assert frame.y1 <= word.y0 < frame.y1 + 10
+  assert axes.get_ylim() == (rows - 0.5, -0.5)
+
+
 def test_a_killed_study_goes_on(whole, tmp_path, monkeypatch):
   """Killed in its first part, and again in its second: the logs are those of one that was not."""
   out = tmp_path / "killed"
@@ -73,6 +88,14 @@ def test_what_is_there_is_not_trained_again(whole, monkeypatch, capsys):
   assert "baseline" in capsys.readouterr().out
   assert (whole / "tiny.png").stat().st_size > 1_000
   assert (whole / "one" / "metrics.jsonl").read_bytes() == before
+
+
+def test_curves_have_the_published_crossings_beside_them(whole):
+  """The paper's baseline, and each method's own; at p = 7 nothing was published."""
+  (axes,) = draw.curves(study.read(DEMO, FOLDER / "demo")["grokfast_ema"]).axes
+  assert {39_890, 910} <= {line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2}
+  (axes,) = draw.curves(study.read(TINY, whole)["two"]).axes
+  assert 910 not in {line.get_xdata()[0] for line in axes.lines}
 
 
 @pytest.mark.parametrize(

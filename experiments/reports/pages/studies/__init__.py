@@ -1,5 +1,12 @@
 """What the pages of the studies and of the benchmark say; importing this enters their blocks."""
 
-from experiments.reports.pages.studies import ablations, fork, leaderboard, trajectory, two_by_two
+from experiments.reports.pages.studies import (
+  ablations,
+  fork,
+  leaderboard,
+  recipe,
+  trajectory,
+  two_by_two,
+)
 
-__all__ = ["ablations", "fork", "leaderboard", "trajectory", "two_by_two"]
+__all__ = ["ablations", "fork", "leaderboard", "recipe", "trajectory", "two_by_two"]

@@ -1,0 +1,91 @@
+"""What the benchmark's page says of the recipe: its searches, and where it arrives."""
+
+import itertools
+import json
+import statistics
+
+from experiments.reports import tables
+from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.studies import scores
+from experiments.reports.pages.studies.grids import SIGNS, runs_of
+from experiments.reports.pages.studies.ranked import FIRST, HELD, spread
+from experiments.reports.words import spelled
+
+TRIALS = RESULTS / "recipe_trials" / "trials.jsonl"
+NAME = "recipe"
+AT = 140  # a step at which the searches' runs had ended, or were about to
+NEW = {
+  "1": "Muon for matrices, AdamW by group; the initial embeddings shrunk",
+  "2": "nothing shrunk; higher rates of the MLP",
+  "3": "each matrix a rate, decays apart from rates",
+  "4": "positions a rate and a decay of their own",
+  "5": "decays that fall faster than the rates",
+}
+
+
+@block("recipe_searches")
+def recipe_searches() -> str:
+  trials = [json.loads(line) for line in TRIALS.read_text().splitlines()]
+  header = ("search", "what was new", "steps", "trials", *(f"{SIGNS[o]}, median" for o in _ORDER))
+  rows: list[tuple[str, ...]] = [(*header, *(f"{SIGNS[o]}, best" for o in _ORDER))]
+  for search, group in itertools.groupby(trials, key=lambda trial: trial["search"]):
+    own = list(group)
+    ends = [[t["val_accuracy"][-1] for t in own if t["operation"] == o] for o in _ORDER]
+    figures = [f"{100 * f(e):.0f} %" if e else "" for f in (statistics.median, max) for e in ends]
+    rows.append((search, NEW[search], str(own[0]["steps"]), str(len(own)), *figures))
+  return tables.markdown(rows)
+
+
+_ORDER = ("sub", "div", "mul")
+
+
+PARTS = {
+  "as_it_is": "as it is",
+  "decays_do_not_fall": "decays stay as they begin",
+  "rates_do_not_fall": "rates stay as they begin",
+  "half_the_decays": "half of the decays",
+  "positions_do_not_decay": "positions do not decay",
+  "attention_like_the_matrices": "queries, keys and values like the matrices",
+  "momentum_095": "Muon's momentum 0.95",
+  "b2_0999": "AdamW's β₂ 0.999",
+  "filter_before": "Grokfast-EMA before it, α 0.8",
+}
+
+
+@block("recipe_parts")
+def recipe_parts() -> str:
+  """Of each part changed: the first crossing, and the accuracies of the median run on the way."""
+  header = "changed", "95 %", f"validation at {AT}", f"training at {AT}"
+  rows: list[tuple[str, ...]] = [header]
+  for part, words in PARTS.items():
+    for lamb, group in itertools.groupby(
+      runs_of("recipe", part), lambda run: run.values.get("lamb")
+    ):
+      runs = list(group)
+      name = words if lamb is None else f"{words}, λ {lamb:g}"
+      at = [next(r for r in run.records if r["step"] == AT) for run in runs]
+      middle = (statistics.median(r[f"{of}_accuracy"] for r in at) for of in ("val", "train"))
+      rows.append((name, spread(runs, FIRST), *(f"{100 * value:.0f} %" for value in middle)))
+  return tables.markdown(rows)
+
+
+@block("recipe_front")
+def recipe_front() -> str:
+  """From when it holds 95 % on each operation, and over how many seeds that is the median."""
+  (seeds,) = {len(runs) for runs in scores.by_operation(NAME)}
+  steps = zip(SIGNS.values(), scores.medians(NAME), strict=True)
+  told = ", ".join(f"{sign} from step {step:,.0f}" for sign, step in steps)
+  return f"{told} on, at the median of {spelled(seeds)} seeds"
+
+
+@block("recipe_lost")
+def recipe_lost() -> str:
+  """Of all runs how many crossed, and how many of these are at 95 % at every evaluation since."""
+  runs = runs_of(scores.STUDY, NAME)
+  crossed = [run for run in runs if run.summary[FIRST] is not None]
+  kept = [run for run in crossed if run.summary[HELD] == run.summary[FIRST]]
+  held = [run for run in runs if run.summary[HELD] is not None]
+  return (
+    f"of {len(runs)} runs {len(crossed)} get to 95 %, {len(held)} hold it to the end, "
+    f"{len(kept)} without one evaluation below it"
+  )

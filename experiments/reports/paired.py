@@ -1,0 +1,51 @@
+"""One method against another on the same seeds: a ratio of steps, and its uncertainty.
+
+SciPy is imported where it is called, as in `survival`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.reports.survival import LEVEL, RESAMPLES
+
+
+class Ratio(NamedTuple):
+  """How many times as many steps: the geometric mean, and its 95 % interval."""
+
+  mean: float
+  low: float
+  high: float
+
+  @property
+  def better(self) -> bool:
+    """Whether it is told apart: the whole interval is below 1."""
+    return self.high < 1
+
+
+def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Ratio:
+  """Steps of ours to those of theirs, seed by seed.
+
+  The seeds are resampled, each with all of its columns. The resamples are the same at every call.
+
+  Args:
+    ours: of each seed (of each operation) the steps; where a run did not get there, the budget.
+    theirs: the same of the other method, the seeds and columns in the same order.
+
+  >>> ratio([[100, 50], [200, 50]], [[200, 100], [400, 100]])
+  Ratio(mean=0.5, low=0.5, high=0.5)
+  """
+  from scipy import stats
+
+  of_seeds = np.log(np.asarray(ours, float) / np.asarray(theirs, float)).mean(1)
+  result: Any = stats.bootstrap(
+    (of_seeds,),
+    np.mean,
+    confidence_level=LEVEL,
+    n_resamples=RESAMPLES,
+    method="percentile",
+    rng=np.random.default_rng(0),
+  )
+  ends = result.confidence_interval
+  return Ratio(*(float(np.exp(value)) for value in (of_seeds.mean(), ends.low, ends.high)))

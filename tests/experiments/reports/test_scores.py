@@ -1,0 +1,83 @@
+"""Scores of the benchmark, on logs written by hand."""
+
+import pytest
+
+from experiments.reports import read
+from experiments.reports.pages.studies import leaderboard, scores
+from tests.experiments.reports.fake_runs import write_run
+
+STEPS = 100  # evaluations, each 10 steps
+
+
+def held_from(start, *, never_after=(), level=1.0):
+  """Accuracies that are at a level from an evaluation on, but for some."""
+  return [level if i >= start and i not in never_after else 0.5 for i in range(1, STEPS + 1)]
+
+
+def run_of(tmp_path, accuracies):
+  return read.read_runs(write_run(tmp_path, 0, accuracies, method="recipe"))[0]
+
+
+@pytest.mark.parametrize(
+  ("accuracies", "first_500", "held_99"),
+  [
+    (held_from(4), 40, 40),
+    (held_from(4, never_after=(9,)), 100, 100),
+    (held_from(4, never_after=(60,)), 40, None),  # 40 to 590, and then too late
+    (held_from(4, level=0.97), 40, None),
+    (held_from(60), None, None),
+    (held_from(101), None, None),
+  ],
+)
+def test_held_for_long_and_held_to_the_end(tmp_path, accuracies, first_500, held_99):
+  run = run_of(tmp_path, accuracies)
+  assert scores.held_for(run, 500) == first_500
+  assert scores.held(run, 0.99) == held_99
+
+
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+  """Two methods on four operations with two seeds, and from which step each holds its goal."""
+  folder, starts = tmp_path / "studies", {"early": 4, "late": 8}
+  for name, start in starts.items():
+    (out := folder / "leaderboard" / name).mkdir(parents=True)
+    for k, operation in enumerate(scores.SIGNS):
+      for seed in range(2):
+        begin = 101 if (name, operation, seed) == ("late", "div", 1) else start + k
+        write_run(out, seed, held_from(begin), method="recipe", operation=operation)
+    (out / "summary.json").write_text("{}")
+  monkeypatch.setattr(scores, "RESULTS", tmp_path)
+  runs = {name: read.read_runs(folder / "leaderboard" / name) for name in starts}
+  for module in (scores, leaderboard):
+    monkeypatch.setattr(module, "runs_of", lambda _, name: runs[name])
+  return runs
+
+
+def test_the_order_is_by_the_worst_operation(scored):
+  assert scores.methods(reference=True) == ["early", "late"]
+  assert scores.methods(reference=False) == []
+  assert scores.medians("early") == [40, 50, 60, 70]
+  assert scores.worst("late") == scores.NEVER  # of two seeds the upper median
+
+
+def test_ratios_count_the_budget_for_what_is_not_held(scored):
+  found = scores.compared("early", "late")
+  held = [(40 / 80), (50 / 90), (60 / 100), (70 / 110)], [40 / 80, 50 / 90, 60 / 100, 70 / 1_000]
+  product = 1.0
+  for ratio in (*held[0], *held[1]):
+    product *= ratio
+  assert found.mean == pytest.approx(product ** (1 / 8))
+  assert found.better
+
+
+def test_tables(scored):
+  names = ["early", "late"]
+  *_, early, late = leaderboard._table(names).splitlines()
+  assert early == "| early | 2 | 40 (40 to 40) | 50 (50 to 50) | 60 (60 to 60) | 70 (70 to 70) |"
+  assert late.endswith("| - (110 to -), 1 not |")
+  *_, early, late = leaderboard._pairs(names).splitlines()
+  assert [cell.split()[-1] for cell in early.strip(" |").split(" | ")[-2:]] == ["better"] * 2
+  assert late == "| late |  |  |  |  |"
+  *_, early, late = leaderboard._short(names).splitlines()
+  assert early == "| early | 40 | 50 | 60 | 70 | 8 of 8 runs |"
+  assert late == "| late | 80 | 90 | 100 | - | 7 of 8 runs |"
