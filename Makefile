@@ -2,13 +2,16 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-gate test-slow test-floor bench pages docs notebooks lint wheel clean
+.PHONY: help demo leaderboard test test-gate test-slow test-floor bench pages docs notebooks lint wheel clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(VENV)/experiments  ## set up, then grok + − × ÷ with the recipe, and × with Grokfast, in about a minute
 	$(RUN) -m experiments.studies demo --out runs/demo
+
+leaderboard: $(VENV)/experiments  ## set up, then train and score the benchmark's methods anew (hours; resumes)
+	$(RUN) -m experiments.studies leaderboard --out runs/leaderboard
 
 test: $(VENV)/dev  ## set up, then run the tests that a change should pass (five minutes on two cores)
 	$(RUN) -m pytest -n 2
