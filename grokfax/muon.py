@@ -58,8 +58,9 @@ def grouped_muon(
 
   The groups are those of :func:`parameter_groups`. Rates and decays are high, and fall: after a
   warm-up both go linearly to a share of themselves. The defaults are the benchmark's recipe, found
-  for a transformer of two layers of width 128, embeddings from N(0, 1), and batches of 512: for
-  another model begin with the learning rate.
+  for a transformer of two layers of width 128, embeddings from N(0, 1), and batches of 512. For
+  another model begin with rates and decays that stay, ``rate_end=1.0, decay_end=1.0``; once it
+  generalizes let them fall, so that it stays there.
 
   Args:
     learning_rate: a factor of all rates; a number, a traced scalar or a schedule of the step.
