@@ -225,7 +225,8 @@ def _foreign(task: str, name: str, method: str, optimizer: str) -> str:
     return f"--method {method} has no --optimizer: it replaces it."
   if not owners:
     return f"{task} has no setting {flag(name)}."
-  run = f"--method {method} --optimizer {optimizer}"
+  replaced = any(m.replaces_optimizer for m in named(method))
+  run = f"--method {method}" + ("" if replaced else f" --optimizer {optimizer}")
   return f"{flag(name)} is a setting of {', '.join(owners)}; this run has {run}."
 
 

@@ -43,7 +43,7 @@ def test_smoke(method, operation, tmp_path, capsys):
 
   saved = json.loads((out / "settings.json").read_text())
   assert (saved["method"], saved["operation"]) == (method, operation)
-  assert saved["weight_decay"] is not None
+  assert saved["decay_matrices" if method == "recipe" else "weight_decay"] is not None
   records = lines_of(out / "metrics.jsonl")
   assert [record["step"] for record in records] == [3, 6, 9, 12], "rounded up"
   result = json.loads((out / "summary.json").read_text())

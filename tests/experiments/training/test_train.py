@@ -25,7 +25,8 @@ SMALL = {"p": 7, "batch_size": 8, "learning_rate": 3e-3, "width": 16, "heads": 2
 @functools.cache
 def parts(**own):
   """A net that compiles in no time with a method's optimizer, jitted; its data and numbers."""
-  chosen = settings.make("modular", **SMALL, **own)
+  ours = settings.schema("modular", own.get("method", "baseline"), "adam")
+  chosen = settings.make("modular", **{n: v for n, v in SMALL.items() if n in ours}, **own)
   net = perceptron()
   trained = Train(net.init, net.score, plan.train_of(chosen).make_optimizer, 8)
   run = jax.jit(trained.run, static_argnames=("evaluations", "epochs"))
