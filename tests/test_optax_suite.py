@@ -75,7 +75,7 @@ UNDER_TEST = {
   "grokfast_ma_adam": (grokfast_ma_adam, 1e-3),  # at 1e-2 it does not settle in Rosenbrock's valley
   "delayed_compression_adam": (delayed_compression_adam, 1e-2),
   "grokfast_delayed_compression_adamw": (grokfast_delayed_compression_adamw, 1e-2),
-  "grouped_muon": (grouped_muon, 0.1),
+  "grouped_muon": (grouped_muon, 0.4),
 }
 # What the suite tries each of its tests with.
 TARGETS = ("parabola", "rosenbrock", "matrix_parabola", "mixed_tensor_target")
