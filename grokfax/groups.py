@@ -1,14 +1,14 @@
 """Groups of parameters: told by the names on a path and by rank, in whichever framework."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
 from grokfax import _paths
-from grokfax.masks import not_bias
+from grokfax.masks import is_bias_name
 
 GROUPS = ("matrices", "attention", "embedding", "positions", "head", "rest")
 
@@ -46,13 +46,12 @@ def parameter_groups(params: optax.Params) -> Any:
     >>> grokfax.parameter_groups({"lm_head": {"kernel": kernel, "bias": bias}})
     {'lm_head': {'bias': 'rest', 'kernel': 'head'}}
   """
-  groups = _paths.map_with_names(lambda names, _, leaf: _group_of("/".join(names), leaf), params)
-  return jax.tree.map(lambda group, kept: group if kept else "rest", groups, not_bias(params))
+  return _paths.map_with_names(lambda names, _, leaf: _group_of(names, leaf), params)
 
 
-def _group_of(path: str, leaf: Any) -> str:
-  path, shape = path.lower(), jnp.shape(leaf)
-  if len(shape) < 2 or 0 in shape:
+def _group_of(names: Sequence[str], leaf: Any) -> str:
+  path, shape = "/".join(names).lower(), jnp.shape(leaf)
+  if len(shape) < 2 or 0 in shape or is_bias_name(names):
     return "rest"
   for group, pattern in (
     ("head", _HEAD),

@@ -61,8 +61,7 @@ def not_bias(params: optax.Params) -> Any:
   def is_bias(names, path):
     if not path:
       return False
-    named = [name for name in names if not name.isdigit()]  # the last may be an index
-    if named and _BIAS.fullmatch(named[-1]):
+    if is_bias_name(names):
       return True
     *way, last = path
     if not isinstance(last, jax.tree_util.SequenceKey):
@@ -72,6 +71,12 @@ def not_bias(params: optax.Params) -> Any:
     return pair and len(weights) >= 2 and weights[-1] == np.prod(shapes[path])
 
   return _paths.map_with_names(lambda names, path, _: not is_bias(names, path), params)
+
+
+def is_bias_name(names: Sequence[str]) -> bool:
+  """Whether the last name on a path, but for an index, is a bias's."""
+  named = [name for name in names if not name.isdigit()]
+  return bool(named) and _BIAS.fullmatch(named[-1]) is not None
 
 
 def by_path(
