@@ -62,9 +62,11 @@ def grokfast_delayed_compression_adamw(
 
 
 def grouped_muon(learning_rate: optax.ScalarOrSchedule):
-  """Without decays, which hold the suite's parameters away from their goal."""
-  decays = dict.fromkeys(GROUPS, 0.0)
-  return grokfax.grouped_muon(learning_rate, decays=decays, rate_end=1.0)
+  """One rate for all; without decays, which hold parameters away from the suite's goals."""
+  rates, decays = dict.fromkeys(GROUPS, 1.0), dict.fromkeys(GROUPS, 0.0)
+  return grokfax.grouped_muon(
+    learning_rate, rates=rates, decays=decays, rate_steps=1_000, rate_end=0.02
+  )
 
 
 # By name, with a learning rate, as the suite has it for Optax's own.
@@ -75,7 +77,7 @@ UNDER_TEST = {
   "grokfast_ma_adam": (grokfast_ma_adam, 1e-3),  # at 1e-2 it does not settle in Rosenbrock's valley
   "delayed_compression_adam": (delayed_compression_adam, 1e-2),
   "grokfast_delayed_compression_adamw": (grokfast_delayed_compression_adamw, 1e-2),
-  "grouped_muon": (grouped_muon, 0.4),
+  "grouped_muon": (grouped_muon, 0.04),
 }
 # What the suite tries each of its tests with.
 TARGETS = ("parabola", "rosenbrock", "matrix_parabola", "mixed_tensor_target")
