@@ -1,8 +1,9 @@
 """What the benchmark's page says: every method's figures on each operation, and its trials."""
 
+import functools
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from experiments.reports import results, tables
@@ -104,44 +105,17 @@ def _ratio(name: str, other: str, figure: str) -> str:
   return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f}), {told}"
 
 
-@block("benchmark_reference")
-def benchmark_reference() -> str:
-  return _table(methods(reference=True))
+def _of_track(text: Callable[[Sequence[str]], str], track: str) -> str:
+  return text(methods(reference=track == "reference"))
 
 
-@block("benchmark_short")
-def benchmark_short() -> str:
-  return _short(methods(reference=True))
-
-
-@block("benchmark_reference_figures")
-def benchmark_reference_figures() -> str:
-  return _figures(methods(reference=True))
-
-
-@block("benchmark_reference_pairs")
-def benchmark_reference_pairs() -> str:
-  return _pairs(methods(reference=True))
-
-
-@block("benchmark_reference_costs")
-def benchmark_reference_costs() -> str:
-  return _costs(methods(reference=True))
-
-
-@block("benchmark_open")
-def benchmark_open() -> str:
-  return _table(methods(reference=False))
-
-
-@block("benchmark_open_figures")
-def benchmark_open_figures() -> str:
-  return _figures(methods(reference=False))
-
-
-@block("benchmark_open_costs")
-def benchmark_open_costs() -> str:
-  return _costs(methods(reference=False))
+TABLES = {
+  "reference": (_table, _short, _figures, _pairs, _costs),
+  "open": (_table, _figures, _costs),
+}
+for _track, _texts in TABLES.items():
+  for _text in _texts:
+    block(f"benchmark_{_track}{_text.__name__}")(functools.partial(_of_track, _text, _track))
 
 
 @block("benchmark_open_epochs")
