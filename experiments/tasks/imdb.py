@@ -28,7 +28,7 @@ from flax import nnx
 
 from experiments.fields import POSITIVE, between, setting
 from experiments.tasks.datasets import store
-from experiments.tasks.models.layers import linear, pure, scaled
+from experiments.tasks.models.layers import linear, pure
 from experiments.tasks.models.lstm import BLOCK, Layer, States, lstm
 from experiments.tasks.task import TORCHS_ADAMW, Data, Goal, Model, Source, Task
 
@@ -114,7 +114,7 @@ def _parted(rows: jax.Array, groups: int) -> jax.Array:
 
 def model(settings: Settings) -> Model:
   """The paper's model and loss; an example is (words, length, label)."""
-  init, apply = pure(Sentiment)
+  init, apply = pure(Sentiment, scale=settings.init_scale)
 
   def predict(params, words, lengths):
     return apply(params, words, lengths, TOGETHER if jax.default_backend() == "cpu" else None)
@@ -123,7 +123,7 @@ def model(settings: Settings) -> Model:
     return ((logits > 0) == (labels > 0.5)).astype(logits.dtype)
 
   return Model(
-    lambda key: scaled(init(key), settings.init_scale),
+    init,
     predict,
     optax.sigmoid_binary_cross_entropy,
     {"accuracy": accuracy},

@@ -19,7 +19,7 @@ from flax import nnx
 
 from experiments.fields import POSITIVE, between, setting
 from experiments.tasks.datasets import mnist, store
-from experiments.tasks.models.layers import linear, pure, scaled
+from experiments.tasks.models.layers import linear, pure
 from experiments.tasks.task import TORCHS_ADAMW, Data, Goal, Model, Source, Task, accuracy
 
 SIZES = (784, 200, 200, 10)
@@ -41,14 +41,12 @@ def model(settings: Settings) -> Model:
     layers = [linear(inputs, outputs, rngs) for inputs, outputs in itertools.pairwise(SIZES)]
     return nnx.Sequential(layers[0], nnx.relu, layers[1], nnx.relu, layers[2])
 
-  init, predict = pure(build)
+  init, predict = pure(build, scale=settings.init_scale)
 
   def loss(answers, digits):
     return jnp.mean((answers - jax.nn.one_hot(digits, SIZES[-1])) ** 2, axis=-1)
 
-  return Model(
-    lambda key: scaled(init(key), settings.init_scale), predict, loss, {"accuracy": accuracy}
-  )
+  return Model(init, predict, loss, {"accuracy": accuracy})
 
 
 def examples(images: np.ndarray, labels: np.ndarray) -> tuple[jax.Array, jax.Array]:

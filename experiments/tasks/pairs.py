@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import optax
 
-from experiments.fields import INSIDE, UsageError, between, one_of, setting
+from experiments.fields import INSIDE, POSITIVE, UsageError, between, one_of, setting
 from experiments.tasks.models.layers import DOT_GENERAL, OperandDtype, pure
 from experiments.tasks.models.quadratic import Quadratic
 from experiments.tasks.models.transformer import Transformer
@@ -51,6 +51,7 @@ class Settings:
   layers: int = setting(
     2, "model", "blocks, one after another", between(1, 1_000), only=("model", "transformer")
   )
+  init_scale: float = setting(1.0, "model", "factor of all initial parameters", POSITIVE)
 
   @property
   def numbers(self) -> int:
@@ -101,6 +102,8 @@ def model(settings: Settings) -> Model:
   if settings.model == "transformer":
     build = Transformer
     sizes |= {"heads": settings.heads, "layers": settings.layers}
-  init, predict = pure(lambda rngs: build(settings.numbers, **sizes, rngs=rngs))
+  init, predict = pure(
+    lambda rngs: build(settings.numbers, **sizes, rngs=rngs), scale=settings.init_scale
+  )
   loss = optax.softmax_cross_entropy_with_integer_labels
   return Model(init, predict, loss, {"accuracy": accuracy})

@@ -21,7 +21,7 @@ from flax import nnx
 
 from experiments.fields import POSITIVE, between, setting
 from experiments.tasks.datasets import qm9, store
-from experiments.tasks.models.layers import linear, pure, scaled, uniform
+from experiments.tasks.models.layers import linear, pure, uniform
 from experiments.tasks.task import TORCHS_ADAMW, Data, Model, Source, Task, split_rows
 
 TRAINING = 50
@@ -82,12 +82,8 @@ class GraphNetwork(nnx.Module):
 
 def model(settings: Settings) -> Model:
   """The paper's model and loss; an example is (atoms, neighbours, real, alpha ())."""
-  init, predict = pure(GraphNetwork)
-  return Model(
-    lambda key: scaled(init(key), settings.init_scale),
-    predict,
-    lambda outputs, alpha: (outputs - alpha) ** 2,
-  )
+  init, predict = pure(GraphNetwork, scale=settings.init_scale)
+  return Model(init, predict, lambda outputs, alpha: (outputs - alpha) ** 2)
 
 
 def examples(arrays: dict) -> tuple[jax.Array, ...]:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from experiments.fields import POSITIVE, between, setting
-from experiments.tasks.models.layers import linear, pure, scaled
+from experiments.tasks.models.layers import linear, pure
 from experiments.tasks.task import (
   TORCHS_ADAMW,
   Data,
@@ -93,11 +93,8 @@ def model(settings: Settings) -> Model:
     hidden, out = linear(settings.inputs, settings.width, rngs), linear(settings.width, 1, rngs)
     return nnx.Sequential(hidden, jnp.tanh, out, lambda outputs: outputs[..., 0])
 
-  init, predict = pure(build)
   return Model(
-    lambda key: scaled(init(key), settings.init_scale),
-    predict,
-    loss=lambda outputs, answers: (outputs - answers) ** 2,
+    *pure(build, scale=settings.init_scale), loss=lambda outputs, answers: (outputs - answers) ** 2
   )
 
 

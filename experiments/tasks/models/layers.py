@@ -10,12 +10,17 @@ from flax import nnx
 OperandDtype: TypeAlias = Literal["float32", "bfloat16"]
 
 
-def pure(build: Callable[[nnx.Rngs], Any]) -> tuple[Callable[[jax.Array], Any], Callable[..., Any]]:
-  """A model as (init, apply): key -> params, and (params, *inputs) -> outputs."""
+def pure(
+  build: Callable[[nnx.Rngs], Any], *, scale: float = 1.0
+) -> tuple[Callable[[jax.Array], Any], Callable[..., Any]]:
+  """A model as (init, apply): key -> params, and (params, *inputs) -> outputs.
+
+  All initial parameters are times `scale`: away from the size at which networks generalize at once.
+  """
   graph = nnx.graphdef(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
 
   def init(key):
-    return nnx.state(build(nnx.Rngs(key)))
+    return jax.tree.map(lambda p: scale * p, nnx.state(build(nnx.Rngs(key))))
 
   def apply(params, *inputs):
     return nnx.merge(graph, params)(*inputs)
@@ -95,8 +100,3 @@ def linear(
     dot_general=DOT_GENERAL[operands],
     rngs=rngs,
   )
-
-
-def scaled(params: Any, scale: float) -> Any:
-  """All parameters times `scale`: away from the size at which networks generalize at once."""
-  return jax.tree.map(lambda p: scale * p, params)

@@ -59,6 +59,7 @@ OF_ONE = {
     "--layers": [*NO_INT, "0"],
     "--window-size": ["2147483647", "1000000000000000000000"],
     "--train-fraction": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "0", "1", "1e-9", "2"],
+    "--init-scale": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "0"],
     "--seed": [*NO_INT, "-1", "4294967296"],
   },
   "mnist": {"--init-scale": [*NO_NUMBER, *NOT_FINITE, *NEGATIVE, "0"], "--data": ["/nowhere"]},

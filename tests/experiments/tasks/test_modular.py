@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from experiments.fields import UsageError
 from experiments.runs import settings
@@ -45,6 +46,20 @@ def test_table(operation, p):
 def test_the_reference_has_9312_rows_in_batches_of_512_and_one_of_48():
   assert len(modular.table("mul", 97)[0]) == 9_312
   assert modular.Settings().training == 4_656 == 9 * 512 + 48
+
+
+@pytest.mark.parametrize("model", ["transformer", "quadratic"])
+def test_initial_parameters_are_the_paper_s_times_a_factor(model):
+  def drawn(**given):
+    own = settings.make("modular", p=7, model=model, batch_size=16, **given).of_task
+    return jax.tree.map(np.asarray, TASKS["modular"].model(own).init(jax.random.key(3)))
+
+  paper, small = drawn(), drawn(init_scale=0.25)
+  jax.tree.map(np.testing.assert_array_equal, drawn(init_scale=1.0), paper)
+  jax.tree.map(lambda p, s: np.testing.assert_array_equal(p / 4, s), paper, small)
+  if model == "transformer":
+    embedding = nnx.to_pure_dict(paper)["tokens"]["embedding"]
+    assert embedding.std() == pytest.approx(1, rel=0.05), "the paper's embeddings are N(0, 1)"
 
 
 @pytest.mark.parametrize(
