@@ -13,8 +13,8 @@ def identity(settings: Settings) -> Identity:
   """What makes a setting another one than the source's own: names and values.
 
   The method, the task's variants and what is always shown come first, if the method has it, then
-  each setting that is not the source's. Seed, length and place do not count, but for the budget that a schedule
-  ends with.
+  each setting that is not the source's. Seed, length and place do not count, but for the budget
+  that a schedule ends with.
   """
   task = TASKS[settings.task]
   own = _own(settings)

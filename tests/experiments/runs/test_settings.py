@@ -73,8 +73,7 @@ COUNTED = ("data", "model", "number", "shape")
 
 def trained_with(task):
   """The methods that the task can be trained with."""
-  needs = {method: {what for each in named(method) for what in each.needs} for method in COMPOSED}
-  return [name for name in COMPOSED if "accuracy" not in needs[name] or TASKS[task].has_accuracy]
+  return [name for name in COMPOSED if settings.misfit(task, name) is None]
 
 
 def changes():
