@@ -4,11 +4,11 @@ SciPy is imported where it is called, as in `survival`.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from experiments.reports.survival import LEVEL, RESAMPLES
+from experiments.reports.survival import LEVEL
 
 
 class Ratio(NamedTuple):
@@ -36,7 +36,8 @@ class Ratio(NamedTuple):
 def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Ratio:
   """Steps of ours to those of theirs, seed by seed.
 
-  The seeds are resampled, each with all of its columns. The resamples are the same at every call.
+  Each seed gives one logarithm, the mean over its columns; the interval is Student's t of these.
+  (Of five values the bootstrap's percentiles would hold the mean in 85 % of cases, not 95 %.)
 
   Args:
     ours: of each seed (of each operation) the steps; where a run did not get there, the budget.
@@ -48,13 +49,6 @@ def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) ->
   from scipy import stats
 
   of_seeds = np.log(np.asarray(ours, float) / np.asarray(theirs, float)).mean(1)
-  result: Any = stats.bootstrap(
-    (of_seeds,),
-    np.mean,
-    confidence_level=LEVEL,
-    n_resamples=RESAMPLES,
-    method="percentile",
-    rng=np.random.default_rng(0),
-  )
-  ends = result.confidence_interval
-  return Ratio(*(float(np.exp(value)) for value in (of_seeds.mean(), ends.low, ends.high)))
+  mean, error = of_seeds.mean(), stats.sem(of_seeds)
+  half = error * stats.t.ppf((1 + LEVEL) / 2, len(of_seeds) - 1)
+  return Ratio(*(float(np.exp(value)) for value in (mean, mean - half, mean + half)))

@@ -1,5 +1,7 @@
 """Scores of the benchmark, on logs written by hand."""
 
+import math
+
 import pytest
 
 from experiments.reports import read
@@ -38,12 +40,12 @@ def test_held_for_long_and_held_to_the_end(tmp_path, accuracies, first_500, held
 
 @pytest.fixture
 def scored(tmp_path, monkeypatch):
-  """Two methods on four operations with two seeds, and from which step each holds its goal."""
+  """Two methods on four operations with five seeds, and from which step each holds its goal."""
   folder, starts = tmp_path / "studies", {"early": 4, "late": 8}
   for name, start in starts.items():
     (out := folder / "leaderboard" / name).mkdir(parents=True)
     for k, operation in enumerate(scores.SIGNS):
-      for seed in range(2):
+      for seed in range(5):
         begin = 101 if (name, operation, seed) == ("late", "div", 1) else start + k
         write_run(out, seed, held_from(begin), method="recipe", operation=operation)
     (out / "summary.json").write_text("{}")
@@ -58,30 +60,54 @@ def test_the_order_is_by_the_worst_operation(scored):
   assert scores.methods(reference=True) == ["early", "late"]
   assert scores.methods(reference=False) == []
   assert scores.medians("early") == [40, 50, 60, 70]
-  assert scores.worst("late") == scores.NEVER  # of two seeds the upper median
+  assert scores.worst("late") == 110
 
 
 def test_ratios_count_the_budget_for_what_is_not_held(scored):
   found = scores.compared("early", "late")
   held = [(40 / 80), (50 / 90), (60 / 100), (70 / 110)], [40 / 80, 50 / 90, 60 / 100, 70 / 1_000]
-  product = 1.0
-  for ratio in (*held[0], *held[1]):
-    product *= ratio
-  assert found.mean == pytest.approx(product ** (1 / 8))
+  logs = [4 * math.log(ratio) for ratio in held[0]] + [math.log(ratio) for ratio in held[1]]
+  assert found.mean == pytest.approx(math.exp(sum(logs) / 20))
   assert found.better
 
 
 def test_tables(scored):
   names = ["early", "late"]
   *_, early, late = leaderboard._table(names).splitlines()
-  assert early == "| early | 2 | 40 (40 to 40) | 50 (50 to 50) | 60 (60 to 60) | 70 (70 to 70) |"
-  assert late.endswith("| - (110 to -), 1 not |")
-  *_, early, late = leaderboard._pairs(names).splitlines()
-  assert [cell.split()[-1] for cell in early.strip(" |").split(" | ")[-2:]] == ["better"] * 2
-  assert late == "| late |  |  |  |  |"
+  assert early == "| early | 5 | 40 (40 to 40) | 50 (50 to 50) | 60 (60 to 60) | 70 (70 to 70) |"
+  assert late.endswith("| 110 (110 to -), 1 not |")
   *_, early, late = leaderboard._short(names).splitlines()
-  assert early == "| early | 40 | 50 | 60 | 70 | 8 of 8 runs |"
-  assert late == "| late | 80 | 90 | 100 | - | 7 of 8 runs |"
+  assert early == "| early | 40 | 50 | 60 | 70 | 20 of 20 runs | 20 |"
+  assert late == "| late | 80 | 90 | 100 | 110 | 19 of 20 runs | 19 |"
+  *_, early, late = leaderboard._figures(names).splitlines()
+  assert early.split(" | ")[-1] == "0 % |"
+
+
+def test_pairs_are_against_adamw(scored, monkeypatch):
+  monkeypatch.setattr(leaderboard, "AGAINST", "late")
+  *_, early, late = leaderboard._pairs(["early", "late"]).splitlines()
+  assert [cell.split()[-1] for cell in early.strip(" |").split(" | ")[1:]] == ["better"] * 2
+  assert late == "| late |  |  |"
+
+
+def test_where_neither_gets_there_nothing_is_compared(scored):
+  for runs in scored.values():
+    for run in runs:
+      run.summary[scores.HELD] = None
+  assert scores.told("early", "late") == "neither"
+  assert scores.told("early", "late", scores.FIRST).endswith("better")
+
+
+def test_what_is_lost_counts_against_what_came_after(tmp_path):
+  never = run_of(tmp_path, held_from(101))
+  lost = run_of(tmp_path, held_from(50, never_after=(60, 61, 62, 63, 64)))
+  assert leaderboard._lost([never, lost]) == "10 %"  # five of fifty
+  assert leaderboard._lost([never]) == "-"
+
+
+def test_a_method_without_costs_is_in_the_table_of_costs(scored):
+  *_, early, _ = leaderboard._costs(["early", "late"]).splitlines()
+  assert early == "| early |" + " - |" * 8
 
 
 def test_claims_are_of_methods_that_can_be_scored():
@@ -89,10 +115,12 @@ def test_claims_are_of_methods_that_can_be_scored():
 
 
 def test_a_claim_is_judged_once_both_are_scored(scored, monkeypatch):
-  claims = [tuned_claims.Claim(a + b, a, b) for a, b in (("early", "late"), ("early", "other"))]
+  claims = [
+    tuned_claims.Claim(a + b, "we", a, b) for a, b in (("early", "late"), ("early", "other"))
+  ]
   monkeypatch.setattr(tuned_claims, "CLAIMS", claims)
   monkeypatch.setattr(tuned_claims, "runs_of", lambda _, name: scored[name])
   _, _, *rows = tuned_claims.claims_tuned().splitlines()
   assert len(rows) == 1
-  assert rows[0].startswith("| earlylate | early, late | 0.")
-  assert rows[0].endswith(", better | 8 of 8, 7 of 8 |")
+  assert rows[0].startswith("| earlylate | we | 0.")
+  assert rows[0].endswith(" | stands | 20 of 20, 19 of 20 |")

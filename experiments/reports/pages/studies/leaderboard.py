@@ -1,24 +1,25 @@
 """What the benchmark's page says: every method's figures on each operation, and its trials."""
 
 import functools
-import itertools
 import json
+import statistics
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from experiments.reports import results, tables
 from experiments.reports.pages.markers import RESULTS, block
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
 from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, spread
 from experiments.reports.pages.studies.scores import (
+  NEVER,
   STUDY,
   by_operation,
-  compared,
   held,
   held_for,
   methods,
+  told,
   worst,
 )
+from experiments.reports.read import Run
 from experiments.reports.words import spelled
 from experiments.runs.outcomes import STEPS_AFTER
 
@@ -37,71 +38,85 @@ def _table(names: Sequence[str]) -> str:
 
 
 def _short(names: Sequence[str]) -> str:
-  """The median first crossing on each operation, and how many of all runs hold it."""
-  rows: list[tuple[str, ...]] = [("method", *SIGNS.values(), "hold 95 % to the end")]
+  """The median first crossing on each operation; how many cross in time to hold it, and do."""
+  budget = runs_of(STUDY, names[0])[0].steps
+  header = "method", *SIGNS.values(), f"95 % by step {budget - STEPS_AFTER}", "and held to the end"
+  rows: list[tuple[str, ...]] = [header]
   for name in names:
     groups = by_operation(name)
     middle = [high_median(run.summary[FIRST] for run in runs) for runs in groups]
     runs = runs_of(STUDY, name)
-    held_ = sum(run.summary[HELD] is not None for run in runs)
-    cells = ("-" if step is None else f"{step:,}" for step in middle)
-    rows.append((name, *cells, f"{held_} of {len(runs)} runs"))
+    in_time = sum((run.summary[FIRST] or NEVER) <= run.steps - STEPS_AFTER for run in runs)
+    kept = sum(run.summary[HELD] is not None for run in runs)
+    rows.append((name, *map(_step, middle), f"{in_time} of {len(runs)} runs", f"{kept}"))
   return tables.markdown(rows)
+
+
+def _step(step: float | None) -> str:
+  return "-" if step is None else f"{step:,.0f}"
 
 
 def _figures(names: Sequence[str]) -> str:
   """All figures, over the runs of the four operations together."""
   rows: list[tuple[str, ...]] = [
-    ("method", "runs", "95 %", f"95 % for {STEPS_AFTER} steps", "95 % held", "99 % held", "dips")
+    (
+      "method",
+      "runs",
+      "95 %",
+      f"95 % for {STEPS_AFTER} steps",
+      "95 % held",
+      "99 % held",
+      "below it after",
+    )
   ]
   for name in names:
     runs = runs_of(STUDY, name)
     steps = [held_for(run, STEPS_AFTER) for run in runs], [held(run, 0.99) for run in runs]
     for_long, higher = (results.spread(FIRST, each) for each in steps)
-    figures = spread(runs, FIRST), for_long, spread(runs, HELD), higher, spread(runs, DIPS)
+    figures = spread(runs, FIRST), for_long, spread(runs, HELD), higher, _lost(runs)
     rows.append((name, str(len(runs)), *figures))
   return tables.markdown(rows)
 
 
+def _lost(runs: Sequence[Run]) -> str:
+  """Of the evaluations after the first crossing how many are below it, at the median run."""
+  shares = []
+  for run in runs:
+    first, dips = run.summary[FIRST], run.summary[DIPS]
+    after = sum(record["step"] > (first or NEVER) for record in run.records)
+    shares += [(dips or 0) / after] if after else []
+  return f"{100 * statistics.median(shares):.0f} %" if shares else "-"
+
+
 def _costs(names: Sequence[str]) -> str:
-  """What a step costs, and what is spent to the median first crossing of all runs."""
+  """What a step costs, and what is spent to the median first crossing of all runs, and held."""
   measured = {row["setting"]: row for row in json.loads(COSTS.read_text())["rows"]}
   header = "ms a step", "GFLOP a step", "arrays", "steps", "examples", "GFLOP", "seconds"
-  rows: list[tuple[str, ...]] = [("method", *header)]
+  rows: list[tuple[str, ...]] = [("method", *header, "seconds to held")]
   for name in names:
-    cost: dict[str, Any] = measured[name]
+    if (cost := measured.get(name)) is None:  # not measured yet
+      rows.append((name, *["-"] * (len(header) + 1)))
+      continue
     pace, work = cost["ms a step"][0], cost["GFLOP a step"]
     own = f"{pace:.1f}", f"{work:.2f}", f"{cost['state arrays']:.0f}"
     runs = runs_of(STUDY, name)
-    step = high_median(run.summary[FIRST] for run in runs)
+    step, kept = (high_median(run.summary[figure] for run in runs) for figure in (FIRST, HELD))
     spent = ["-"] * 4
     if step is not None:
       examples = step * runs[0].values["batch_size"]
       spent = [f"{step:,}", f"{examples:,}", f"{step * work:,.0f}", f"{step * pace / 1e3:.1f}"]
-    rows.append((name, *own, *spent))
+    rows.append((name, *own, *spent, "-" if kept is None else f"{kept * pace / 1e3:.1f}"))
   return tables.markdown(rows)
 
 
 def _pairs(names: Sequence[str]) -> str:
-  """Each against tuned AdamW, and against the one behind it."""
-  header = (
-    "method",
-    f"held, to {AGAINST}'s",
-    f"95 %, to {AGAINST}'s",
-    "held, to the next",
-    "95 %, to the next",
-  )
-  rows: list[tuple[str, ...]] = [header]
-  for name, after in itertools.zip_longest(names, names[1:]):
-    others = AGAINST if AGAINST in names else None, after
-    pairs = ((other, figure) for other in others for figure in (HELD, FIRST))
-    rows.append((name, *("" if o in (None, name) else _ratio(name, o, f) for o, f in pairs)))
+  """Each against tuned AdamW."""
+  figures = {"95 % held": HELD, "95 %": FIRST}
+  rows: list[tuple[str, ...]] = [("method", *(f"{words}, to {AGAINST}'s" for words in figures))]
+  for name in names if AGAINST in names else ():
+    cells = ("" if name == AGAINST else told(name, AGAINST, each) for each in figures.values())
+    rows.append((name, *cells))
   return tables.markdown(rows)
-
-
-def _ratio(name: str, other: str, figure: str) -> str:
-  found = compared(name, other, figure)
-  return f"{found}, {found.verdict}"
 
 
 def _of_track(text: Callable[[Sequence[str]], str], track: str) -> str:

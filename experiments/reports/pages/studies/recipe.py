@@ -8,7 +8,7 @@ from experiments.reports import tables
 from experiments.reports.pages.markers import RESULTS, block
 from experiments.reports.pages.studies import scores
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
-from experiments.reports.pages.studies.ranked import FIRST, HELD, spread
+from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, spread
 from experiments.reports.words import spelled
 
 TRIALS = RESULTS / "recipe_trials" / "trials.jsonl"
@@ -55,7 +55,7 @@ PARTS = {
 @block("recipe_parts")
 def recipe_parts() -> str:
   """Of each part changed: the first crossing, and the accuracies of the median run on the way."""
-  header = "changed", "95 %", f"validation at {AT}", f"training at {AT}"
+  header = "changed", "95 %", "dips after it", f"validation at {AT}", f"training at {AT}"
   rows: list[tuple[str, ...]] = [header]
   for part, words in PARTS.items():
     for lamb, group in itertools.groupby(
@@ -65,7 +65,8 @@ def recipe_parts() -> str:
       name = words if lamb is None else f"{words}, λ {lamb:g}"
       at = [next(r for r in run.records if r["step"] == AT) for run in runs]
       middle = (statistics.median(r[f"{of}_accuracy"] for r in at) for of in ("val", "train"))
-      rows.append((name, spread(runs, FIRST), *(f"{100 * value:.0f} %" for value in middle)))
+      crossings = spread(runs, FIRST), spread(runs, DIPS)
+      rows.append((name, *crossings, *(f"{100 * value:.0f} %" for value in middle)))
   return tables.markdown(rows)
 
 

@@ -74,6 +74,14 @@ def compared(name: str, other: str, figure: str = HELD) -> paired.Ratio:
   return paired.ratio(ours, theirs)
 
 
+def told(name: str, other: str, figure: str = HELD) -> str:
+  """The same in words; where no run of either gets there, there is nothing to compare."""
+  if all(run.summary[figure] is None for each in (name, other) for run in runs_of(STUDY, each)):
+    return "neither"
+  found = compared(name, other, figure)
+  return f"{found}, {found.verdict}"
+
+
 def _steps(name: str, seeds: list[int], figure: str) -> list[list[float]]:
   """Of each seed the steps on each operation."""
   runs = runs_of(STUDY, name)
