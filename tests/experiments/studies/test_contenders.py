@@ -1,18 +1,29 @@
 """The benchmark's methods: all can be trained, and each is scored with the best of its trials."""
 
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+from experiments.reports import trials
 from experiments.reports.pages.markers import RESULTS
 from experiments.reports.read import read_runs
 from experiments.runs import plan, settings
 from experiments.studies import search, spaces
-from experiments.studies.contenders import CONTENDERS, RECIPE, ROUNDS, STEPS, TRIALS
+from experiments.studies.contenders import (
+  AGAIN,
+  CONTENDERS,
+  FALLING,
+  RECIPE,
+  ROUNDS,
+  STEPS,
+  TRIALS,
+)
 from experiments.studies.grids.leaderboard import LEADERBOARD
 
+ROOT = Path(__file__).parents[3]
 TUNED = [name for name, each in CONTENDERS.items() if each.tuned is not None]
 
 
@@ -26,19 +37,45 @@ def test_trials_are_settings(name):
   assert 2 <= len(each.space) <= (13 if name == RECIPE else 5)
 
 
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_the_known_setting_is_in_the_space(name):
+  each = CONTENDERS[name]
+  if name != RECIPE:
+    assert each.first.keys() == each.space.keys()
+  for setting, value in each.first.items():
+    low, high, _ = each.space[setting]
+    assert low <= value <= high
+
+
+@pytest.mark.parametrize("name", [name for name in CONTENDERS if name != RECIPE])
+def test_all_have_the_same_schedule(name):
+  made = settings.make("modular", **CONTENDERS[name].fixed, **CONTENDERS[name].first)
+  assert {n: made[n] for n in FALLING} == FALLING
+
+
 @pytest.mark.parametrize("name", [name for name in TUNED if name != RECIPE])
 def test_scored_is_the_best_of_as_many_trials_as_all_have(name):
-  each, folder = CONTENDERS[name], RESULTS / "benchmark_tuning" / name
-  form = json.loads((folder / "search.json").read_text())
-  assert form["trials"] == TRIALS
+  each = CONTENDERS[name]
+  form, found = trials.read(RESULTS / "benchmark_tuning" / name)
+  sizes = {"trials": TRIALS, "rounds": ROUNDS, "again": AGAIN}
+  assert {n: form[n] for n in sizes} == sizes
   assert form["fixed"] == {**each.fixed, "steps": STEPS}
-  assert form["space"] == json.loads(json.dumps(each.space))
-  trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-  assert [trial["round"] for trial in trials] == sorted([*range(ROUNDS)] * TRIALS)
-  best = max(trials, key=lambda trial: trial["score"])
-  assert each.tuned == {setting: best[setting] for setting in each.space}
-  curves = np.array([trial["val_accuracy"] for trial in trials])
-  np.testing.assert_allclose([t["score"] for t in trials], search.scores(curves), atol=2e-4)
+  assert (form["space"], form["first"]) == json.loads(json.dumps([each.space, each.first]))
+  rounds = [*np.repeat(range(ROUNDS), TRIALS), *[ROUNDS] * AGAIN]
+  assert [trial["round"] for trial in found] == rounds
+  seeds = {trial["round"]: trial["seed"] for trial in found}
+  assert seeds == {**dict.fromkeys(range(ROUNDS), search.FIRST_SEED), ROUNDS: search.FIRST_SEED + 1}
+  assert {n: found[0][n] for n in each.space} == each.first
+  assert each.tuned == trials.best(found, [*each.space])
+  curves = np.array([trial["val_accuracy"] for trial in found])
+  np.testing.assert_allclose([t["score"] for t in found], search.scores(curves), atol=2e-4)
+
+
+def test_the_command_on_the_page_is_the_open_track_s_winner():
+  page = " ".join((ROOT / "docs" / "benchmark.md").read_text().split())
+  each = CONTENDERS["quadratic_muon"]
+  for name, value in each.given.items():
+    assert f"--{name.replace('_', '-')} {value} " in page
 
 
 def test_no_seed_is_tuned_on_and_scored():
