@@ -6,8 +6,18 @@ from experiments.reports.pages.studies import (
   leaderboard,
   recipe,
   trajectory,
+  transfer,
   tuned_claims,
   two_by_two,
 )
 
-__all__ = ["ablations", "fork", "leaderboard", "recipe", "trajectory", "tuned_claims", "two_by_two"]
+__all__ = [
+  "ablations",
+  "fork",
+  "leaderboard",
+  "recipe",
+  "trajectory",
+  "transfer",
+  "tuned_claims",
+  "two_by_two",
+]
