@@ -4,9 +4,10 @@
 
 Each trial trains on every operation; its score is the mean validation accuracy over the last
 quarter of the budget, and a tenth of the mean over all of it. All have the same seed, one that no
-table scores. The first trial is a method's known setting; later rounds stay near the best two, or
-a sixteenth of a round. With `--again 2` the best two of all are trained once more with another
-seed, and the better on both is what was found.
+table scores. The first trial is a method's known setting, the others of its round are spread over
+the space (a Latin hypercube); later rounds stay near the best two, or a sixteenth of a round. With
+`--again 2` the best two of all are trained once more with another seed, and the better on both is
+what was found.
 All trials are written down, in `trials.jsonl`, a round at a time; a search that was stopped
 resumes by the same command.
 """
@@ -31,7 +32,7 @@ from experiments.runs import plan, settings
 from experiments.runs.environment import environment
 from experiments.runs.log import read_log
 from experiments.studies.contenders import CONTENDERS
-from experiments.studies.spaces import Space, changed, drawn
+from experiments.studies.spaces import Space, changed, spread
 from experiments.training.population import MemberInit, Population
 
 FIRST_SEED = 1_000  # of all trials; that of the best, once more, follows
@@ -42,7 +43,7 @@ class Trainer:
   """Trains trials side by side, or one after another, with one compiled program."""
 
   def __init__(self, fixed: Mapping[str, Any], space: Space, width: int, **change: Any):
-    middle = drawn(space, np.random.default_rng(0))
+    (middle,) = spread(space, 1, np.random.default_rng(0))
     self.fixed = {**fixed, **change}
     self.first = settings.make("modular", **self.fixed, **middle)
     self.train = plan.train_of(self.first)
@@ -110,7 +111,7 @@ def search(
     trainer: of the space.
     space: what is searched.
     trials: of a round.
-    rounds: the first is random, each later one nearer to the best so far.
+    rounds: the first is spread over the space, each later one nearer to the best so far.
     again: how many of the best have one more round, with another seed.
     first: the first trial; None draws it too.
     stream: of random numbers.
@@ -121,8 +122,8 @@ def search(
   for number in range(rounds + bool(again)):
     seed = FIRST_SEED
     if number == 0:
-      chosen = [drawn(space, rng) for _ in range(trials)]
-      chosen[:1] = [dict(first)] if first else chosen[:1]
+      known_first = [dict(first)] if first else []
+      chosen = [*known_first, *spread(space, trials - len(known_first), rng)]
     elif number < rounds:
       top = [trial for _, trial in best[: max(2, trials // 16)]]
       pairs = rng.integers(len(top), size=(trials, 2))

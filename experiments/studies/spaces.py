@@ -1,6 +1,9 @@
-"""Spaces of settings to search, and how a trial is drawn from one."""
+"""Spaces of settings to search, and how trials are drawn from one.
 
-from collections.abc import Mapping
+SciPy is imported where it is called: it takes a while.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,12 +16,20 @@ def _short(value: float) -> float:
   return float(f"{value:.4g}")
 
 
-def drawn(space: Space, rng: np.random.Generator) -> dict[str, float]:
-  """A random trial."""
+def spread(space: Space, trials: int, rng: np.random.Generator) -> list[dict[str, float]]:
+  """Random trials over all of a space: of each number one in each of as many equal parts."""
+  from scipy.stats import qmc
+
+  unit = qmc.LatinHypercube(len(space), rng=rng).random(trials)
+  return [_at(space, point) for point in unit]
+
+
+def _at(space: Space, point: Sequence[float]) -> dict[str, float]:
+  """The trial at a point of the unit cube."""
   found = {}
-  for name, (low, high, log) in space.items():
+  for share, (name, (low, high, log)) in zip(point, space.items(), strict=True):
     a, b = (np.log(low), np.log(high)) if log else (low, high)
-    value = rng.uniform(a, b)
+    value = a + share * (b - a)
     found[name] = _short(np.exp(value) if log else value)
   return found
 

@@ -30,8 +30,7 @@ TUNED = [name for name, each in CONTENDERS.items() if each.tuned is not None]
 @pytest.mark.parametrize("name", CONTENDERS)
 def test_trials_are_settings(name):
   each = CONTENDERS[name]
-  for seed in range(5):
-    trial = spaces.drawn(each.space, np.random.default_rng(seed))
+  for trial in spaces.spread(each.space, 5, np.random.default_rng(0)):
     made = settings.make("modular", **each.fixed, **trial)
     assert {n: made[n] for n in trial} == pytest.approx(trial)
   assert 2 <= len(each.space) <= (13 if name == RECIPE else 5)

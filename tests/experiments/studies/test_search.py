@@ -56,11 +56,20 @@ def test_trials_stay_in_the_space_and_come_nearer():
   for rows in map(np.array, rounds):
     assert np.all((low <= rows) & (rows <= high))
   rng = np.random.default_rng(1)
-  one = spaces.drawn(SPACE, rng)
+  (one,) = spaces.spread(SPACE, 1, rng)
   near = [spaces.changed(one, one, SPACE, 0.01, rng) for _ in range(50)]
   assert np.std([trial["b1"] for trial in near]) < 0.01
   assert one not in near
   assert {row["seed"] for rows in both_rounds() for row in rows} == {1_000}
+
+
+def test_of_each_number_there_is_one_trial_in_each_part():
+  for seed in range(5):
+    spread = spaces.spread(SPACE, 4, np.random.default_rng(seed))
+    for name, (low, high, log) in SPACE.items():
+      of = np.log if log else np.asarray
+      shares = (of([trial[name] for trial in spread]) - of(low)) / (of(high) - of(low))
+      assert sorted((4 * shares).astype(int)) == [0, 1, 2, 3]
 
 
 def test_the_known_setting_comes_first_and_the_best_once_more():
