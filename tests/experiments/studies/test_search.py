@@ -9,6 +9,7 @@ import pytest
 from experiments.reports import trials
 from experiments.runs import plan, settings
 from experiments.studies import search, spaces
+from experiments.studies import trainer as trainer_
 from experiments.studies.contenders import Contender
 from experiments.training.population import Population
 
@@ -19,7 +20,7 @@ SPACE: spaces.Space = {"learning_rate": (1e-3, 1e-1, True), "b1": (0.5, 0.9, Fal
 
 @functools.cache
 def trainer(width):
-  return search.Trainer(FIXED, SPACE, width)
+  return trainer_.Trainer(FIXED, SPACE, width)
 
 
 def found(width=3, **given):

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.runs import settings
 from experiments.runs.launch import parameters
-from experiments.studies.search import Trainer
+from experiments.studies.trainer import Trainer
 from experiments.tasks import modular
 
 
