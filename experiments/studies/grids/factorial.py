@@ -20,7 +20,7 @@ FACTORIAL = Study(
   "What does each factor do: filter, weight decay, learning rate, momentum, initial scale?",
   {
     "adamw": Part(
-      {**FACTORS, "optimizer": "adamw", "steps": 1_500, "stop_when_held": 300},
+      {**FACTORS, "optimizer": "adamw", "steps": 1_500, "stop_when_held": 500},
       seeds=4,
       full={"seeds": 10, "steps": 10_000},
     )
