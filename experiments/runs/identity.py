@@ -12,13 +12,14 @@ Identity = tuple[tuple[str, Any], ...]
 def identity(settings: Settings) -> Identity:
   """What makes a setting another one than the source's own: names and values.
 
-  The method, the task's variants and what is always shown come first, then each setting that
-  is not the source's. Seed, length and place do not count, but for the budget that a schedule
-  ends with.
+  The method, the task's variants and what is always shown come first, if the method has it, then
+  each setting that is not the source's. Seed, length and place do not count, but for the budget
+  that a schedule ends with.
   """
   task = TASKS[settings.task]
   own = _own(settings)
-  first = dict.fromkeys(("method", *task.variants, *task.always_shown))
+  shown = [name for name in task.always_shown if name in settings.values]
+  first = dict.fromkeys(("method", *task.variants, *shown))
   ends = ("steps",) if settings.values.get("schedule", "constant") != "constant" else ()
   counted = (*settings.of_kind("data", "model", "number", "shape"), *ends)
   names = [name for name in counted if name not in first]

@@ -230,17 +230,25 @@ def _foreign(task: str, name: str, method: str, optimizer: str) -> str:
   return f"{flag(name)} is a setting of {', '.join(owners)}; this run has {run}."
 
 
-def _check(settings: Settings) -> None:
-  task = TASKS[settings.task]
-  for method in settings.methods:
-    if "accuracy" in method.needs and not task.has_accuracy:
+def misfit(task: str, method: str) -> str | None:
+  """Why a task cannot be trained with a method; None where it can."""
+  its = task_named(task)
+  for each in named(method):
+    if "accuracy" in each.needs and not its.has_accuracy:
       fit = [name for name, m in METHODS.items() if "accuracy" not in m.needs]
-      raise UsageError(
-        f"--method {method.name} needs a training accuracy, and {task.name} has none. These need "
+      return (
+        f"--method {each.name} needs a training accuracy, and {task} has none. These need "
         f"no such thing: {', '.join(fit)}."
       )
-    if (method.loss or "classes" in method.needs) and task.answers != "classes":
-      raise UsageError(f"--method {method.name} needs classes to tell apart; {task.name} has none.")
+    if (each.loss or "classes" in each.needs) and its.answers != "classes":
+      return f"--method {each.name} needs classes to tell apart; {task} has none."
+  return None
+
+
+def _check(settings: Settings) -> None:
+  task = TASKS[settings.task]
+  if told := misfit(settings.task, settings["method"]):
+    raise UsageError(told)
   if settings["stop_when_held"] is not None and not task.goals:
     raise UsageError(f"--stop-when-held needs a goal, which {task.name} does not have.")
   if settings["resume"] and settings["out"] is None:

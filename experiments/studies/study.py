@@ -26,12 +26,14 @@ class Part:
     seeds: of each setting.
     task: its name.
     full: what differs in the full size; "seeds" may be among it.
+    full_only: whether the default size does without it.
   """
 
   given: Mapping[str, Any]
   seeds: int = 5
   task: str = "modular"
   full: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  full_only: bool = False
 
   def sweep(self, *, full: bool = False) -> dict[str, Any]:
     """The settings of the sweep and its seeds, in the default size or in full."""
@@ -60,16 +62,21 @@ class Study:
   parts: Mapping[str, Part]
   curves: bool = False
 
-  def chosen(self, names: Sequence[str]) -> dict[str, Part]:
-    """Some of the parts, or all.
+  def of_size(self, *, full: bool) -> dict[str, Part]:
+    """The parts of the default size, or of the full one."""
+    return {name: part for name, part in self.parts.items() if full or not part.full_only}
+
+  def chosen(self, names: Sequence[str], *, full: bool) -> dict[str, Part]:
+    """Some of a size's parts, or all.
 
     Raises:
       UsageError: for a name that is none.
     """
-    if unknown := [name for name in names if name not in self.parts]:
-      known = ", ".join(self.parts)
-      raise UsageError(f"--part must be among {known}; got {unknown[0]!r}.")
-    return {name: part for name, part in self.parts.items() if not names or name in names}
+    parts = self.of_size(full=full)
+    if unknown := [name for name in names if name not in parts]:
+      where = ", which --full has" if unknown[0] in self.parts else ""
+      raise UsageError(f"--part must be among {', '.join(parts)}; got {unknown[0]!r}{where}.")
+    return {name: part for name, part in parts.items() if not names or name in names}
 
 
 def claim(study: str, out: Path, *, full: bool) -> None:
@@ -119,7 +126,7 @@ def run(
   Raises:
     UsageError: for an unknown part, or a folder that is not the study's.
   """
-  chosen = study.chosen(parts)
+  chosen = study.chosen(parts, full=full)
   claim(study.name, out, full=full)
   summary: dict[str, Any] = {}
   for name, part in chosen.items():
@@ -140,4 +147,5 @@ def read(study: Study, out: Path) -> dict[str, list[Run]]:
 
 def member_steps(study: Study, *, full: bool = False) -> int:
   """How many steps all runs of the study have together."""
-  return sum(m["steps"] for part in study.parts.values() for m in part.members(full=full))
+  parts = study.of_size(full=full).values()
+  return sum(m["steps"] for part in parts for m in part.members(full=full))

@@ -41,7 +41,9 @@ SWEEPS = {
   **{f"parity{k}_tuning/{arm}": 48 for k in (3, 5) for arm in ("plain", "momentum", "filter")},
 }  # fmt: skip
 # Of the studies, but for the parts that are still to be trained.
-PARTS = {f"{each.name}/{name}": part for each in STUDIES for name, part in each.parts.items()}
+PARTS = {
+  f"{each.name}/{name}": part for each in STUDIES for name, part in each.of_size(full=False).items()
+}
 SWEEPS |= {f"studies/{name}": len(part.members()) for name, part in PARTS.items()}
 DIVERGED = {"studies/controls/descent", "studies/controls/descent_filter"}  # at the larger rates
 BENCHMARKS = sorted((RESULTS / "benchmarks").glob("*.json"))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from experiments.fields import UsageError
 from experiments.runs import loop
 from experiments.studies import draw, study
 from experiments.studies.__main__ import main
@@ -35,6 +36,18 @@ def test_all_settings_are_such_as_a_run_can_have(each, full):
 def test_the_full_size_is_larger(each):
   assert study.member_steps(each, full=True) > study.member_steps(each)
   assert len({each.name for each in STUDIES}) == len(STUDIES)
+
+
+def test_what_only_the_full_size_has():
+  longer = Part({"method": "baseline", **SMALL}, seeds=1, full_only=True)
+  both = Study("tiny", "Does it run?", {**TINY.parts, "longer": longer})
+  assert both.chosen([], full=False) == TINY.parts
+  assert both.chosen(["longer"], full=True) == {"longer": longer}
+  assert study.member_steps(both) == study.member_steps(TINY)
+  with pytest.raises(UsageError, match="among one, two; got 'longer', which --full has"):
+    both.chosen(["longer"], full=False)
+  with pytest.raises(UsageError, match=r"among one, two, longer; got 'other'\."):
+    both.chosen(["other"], full=True)
 
 
 @pytest.fixture(scope="module")
