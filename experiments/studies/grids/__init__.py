@@ -8,6 +8,7 @@ from experiments.studies.grids.fork import FORK
 from experiments.studies.grids.leaderboard import LEADERBOARD
 from experiments.studies.grids.limits import LIMITS
 from experiments.studies.grids.recipe import RECIPE
+from experiments.studies.grids.transfer import TRANSFER
 from experiments.studies.grids.two_by_two import LANGUAGE, TWO_BY_TWO
 
 STUDIES = (
@@ -21,4 +22,5 @@ STUDIES = (
   DEMO,
   RECIPE,
   FACTORIAL,
+  TRANSFER,
 )
