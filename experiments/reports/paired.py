@@ -23,6 +23,15 @@ class Ratio(NamedTuple):
     """Whether it is told apart: the whole interval is below 1."""
     return self.high < 1
 
+  def __str__(self) -> str:
+    """As a table shows it."""
+    return f"{self.mean:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+  @property
+  def verdict(self) -> str:
+    """In words."""
+    return "better" if self.better else "worse" if self.low > 1 else "not told apart"
+
 
 def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Ratio:
   """Steps of ours to those of theirs, seed by seed.

@@ -2,15 +2,18 @@
 
     python -m experiments.studies.search recipe --trials 64 --rounds 4 --out FOLDER
 
-Each trial trains on every operation; its score is the mean validation accuracy at the end of the
-budget, and a tenth of the mean over the budget. All trials of a round have the same seed, one that
-no table scores.
+Each trial trains on every operation; its score is the mean validation accuracy over the last
+quarter of the budget, and a tenth of the mean over all of it. All have the same seed, one that no
+table scores. The first trial is a method's known setting; later rounds stay near the best two, or
+a sixteenth of a round. With `--again 2` the best two of all are trained once more with another
+seed, and the better on both is what was found.
 All trials are written down, in `trials.jsonl`, a round at a time; a search that was stopped
 resumes by the same command.
 """
 
 import json
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from tqdm import tqdm
 from experiments import start, terminal
 from experiments.fields import UsageError
 from experiments.files import new_file, read_json, write_json
+from experiments.reports import trials as trials_
 from experiments.runs import plan, settings
 from experiments.runs.environment import environment
 from experiments.runs.log import read_log
@@ -30,7 +34,7 @@ from experiments.studies.contenders import CONTENDERS
 from experiments.studies.spaces import Space, changed, drawn
 from experiments.training.population import MemberInit, Population
 
-FIRST_SEED = 1_000  # the first round's; the others follow
+FIRST_SEED = 1_000  # of all trials; that of the best, once more, follows
 OPERATIONS = ("mul", "sub")
 
 
@@ -85,7 +89,8 @@ class Trainer:
 
 def scores(curves: np.ndarray) -> np.ndarray:
   """Of (trials, operations, epochs): (trials,)."""
-  return curves[..., -1].mean(1) + 0.1 * curves.mean((1, 2))
+  last = curves[..., -max(1, curves.shape[-1] // 4) :]
+  return last.mean((1, 2)) + 0.1 * curves.mean((1, 2))
 
 
 def search(
@@ -94,6 +99,9 @@ def search(
   *,
   trials: int,
   rounds: int,
+  again: int = 0,
+  first: Mapping[str, float] | None = None,
+  stream: int = 0,
   known: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[list[dict[str, Any]]]:
   """Yields the trials of each round that is not known, with their curves.
@@ -103,30 +111,37 @@ def search(
     space: what is searched.
     trials: of a round.
     rounds: the first is random, each later one nearer to the best so far.
+    again: how many of the best have one more round, with another seed.
+    first: the first trial; None draws it too.
+    stream: of random numbers.
     known: the trials of the first rounds, from an earlier search of the same numbers.
   """
-  rng = np.random.default_rng(0)
+  rng = np.random.default_rng(stream)
   best: list[tuple[float, dict[str, float]]] = []
-  for number in range(rounds):
+  for number in range(rounds + bool(again)):
+    seed = FIRST_SEED
     if number == 0:
       chosen = [drawn(space, rng) for _ in range(trials)]
-    else:
-      top = [trial for _, trial in best[: max(4, trials // (32 * number))]]
+      chosen[:1] = [dict(first)] if first else chosen[:1]
+    elif number < rounds:
+      top = [trial for _, trial in best[: max(2, trials // 16)]]
       pairs = rng.integers(len(top), size=(trials, 2))
       width = 0.2 * 0.7**number
       chosen = [changed(top[i], top[j], space, width, rng) for i, j in pairs]
+    else:
+      unique = {tuple(trial.items()): trial for _, trial in best}
+      chosen, seed = [*unique.values()][:again], FIRST_SEED + 1
     rows = [dict(row) for row in known if row["round"] == number]
-    if len(rows) < trials:
-      rows = _trained(trainer, number, chosen)
+    if len(rows) < len(chosen):
+      rows = _trained(trainer, number, seed, chosen)
       yield rows
     found = [(row["score"], trial) for row, trial in zip(rows, chosen, strict=True)]
     best = sorted([*best, *found], key=lambda one: -one[0])
 
 
 def _trained(
-  trainer: Trainer, number: int, chosen: Sequence[dict[str, float]]
+  trainer: Trainer, number: int, seed: int, chosen: Sequence[dict[str, float]]
 ) -> list[dict[str, Any]]:
-  seed = FIRST_SEED + number
   members = [
     {**trial, "operation": operation, "seed": seed} for trial in chosen for operation in OPERATIONS
   ]
@@ -151,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CONTENDERS)}")
     parser.add_argument("--trials", type=int, default=64, help="of each round")
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--again", type=int, default=0, help="of the best, with another seed")
     parser.add_argument("--steps", type=int, default=120, help="of each run")
     parser.add_argument("--width", type=int, default=1, help="runs side by side")
     parser.add_argument("--out", type=terminal.a_path, required=True)
@@ -160,34 +176,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("trials", "rounds", "steps", "width"):
       if getattr(given, name) < 1:
         raise UsageError(f"--{name} must be at least 1; got {getattr(given, name)}.")
-    _run(given.name, given.trials, given.rounds, given.steps, given.width, given.out)
+    if not 0 <= given.again <= given.trials:
+      raise UsageError(f"--again must be from 0 to --trials {given.trials}; got {given.again}.")
+    _run(**vars(given))
 
   return terminal.run_main(run)
 
 
-def _run(name: str, trials: int, rounds: int, steps: int, width: int, out: Path) -> None:
-  fixed, space = CONTENDERS[name].fixed, CONTENDERS[name].space
-  form = {"search": name, "trials": trials, "fixed": {**fixed, "steps": steps}, "space": space}
+def _run(
+  name: str, *, trials: int, rounds: int, again: int, steps: int, width: int, out: Path
+) -> None:
+  each = CONTENDERS[name]
+  size = {"trials": trials, "rounds": rounds, "again": again}
+  form = {"search": name, **size, "fixed": {**each.fixed, "steps": steps}}
+  form |= {"space": each.space, "first": each.first}
   form = json.loads(json.dumps(form))
-  before = read_json(out / "search.json")
+  before = read_json(out / trials_.FORM)
   if before and {n: before.get(n) for n in form} != form:
     raise UsageError(f"--out {out} holds another search: name a new folder.")
   out.mkdir(parents=True, exist_ok=True)
   if not before:
-    write_json(out / "search.json", {**form, "environment": environment()})
-  log = out / "trials.jsonl"
-  known = read_log(log) if log.exists() else []
-  known = known[: len(known) // trials * trials]  # whole rounds
-  trainer = Trainer(fixed, space, width, steps=steps)
-  best = max((row["score"] for row in known), default=0.0)
-  for rows in search(trainer, space, trials=trials, rounds=rounds, known=[*known]):
+    write_json(out / trials_.FORM, {**form, "environment": environment()})
+  log = out / trials_.LOG
+  known = _whole_rounds(read_log(log) if log.exists() else [], trials, rounds, again)
+  trainer = Trainer(each.fixed, each.space, width, steps=steps)
+  stream = zlib.crc32(name.encode())  # else methods with as many numbers had the same points
+  for rows in search(trainer, each.space, **size, first=each.first, stream=stream, known=[*known]):
     known += rows
     with new_file(log) as part:
       part.write_text("".join(json.dumps(row) + "\n" for row in known))
-    best = max(best, *(row["score"] for row in rows))
-    print(f"{name}, round {rows[0]['round'] + 1} of {rounds}: best score {best:.3f}", flush=True)
-  found = max(known, key=lambda row: row["score"])
-  print({setting: found[setting] for setting in space})
+    score = max(row["score"] for row in rows)
+    total = rounds + bool(again)
+    print(f"{name}, round {rows[0]['round'] + 1} of {total}: best score {score:.3f}", flush=True)
+  print(trials_.best(known, [*each.space]))
+
+
+def _whole_rounds(
+  rows: Sequence[dict[str, Any]], trials: int, rounds: int, again: int
+) -> list[dict[str, Any]]:
+  """Those of rounds that are complete: a round is written when it has ended."""
+  sizes = [*[trials] * rounds, again]
+  found: list[dict[str, Any]] = []
+  for number, size in enumerate(sizes):
+    own = [row for row in rows if row["round"] == number]
+    if len(own) < size:
+      break
+    found += own
+  return found
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The recipe in a user's place: the notebook's NNX model, x + y mod 31, half of the pairs."""
+"""The recipe in a user's place: the notebook's models, x + y mod 31, half of the pairs."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from flax import nnx
+from flax import linen, nnx
 
 import grokfax
 from experiments.tasks import modular
@@ -19,13 +19,29 @@ TRAINING, HELD_OUT = split_rows(jax.random.key(0), PAIRS, training=len(PAIRS[0])
 
 
 NOTEBOOK = (Path(__file__).parents[2] / "colab" / "your_model.py").read_text()
-(CODE,) = re.findall(r"^class Net\(nnx\.Module\):\n(?:(?:  .*)?\n)+", NOTEBOOK, re.MULTILINE)
-exec(CODE, names := {"nnx": nnx, "jnp": jnp, "P": P})
-Net = names["Net"]
 
 
-def held_out_accuracy(tx):
-  graph, params = nnx.split(Net(nnx.Rngs(0)))
+def class_of(name, **known):
+  """A class of the notebook, run on its own."""
+  (code,) = re.findall(rf"^class {name}\(.*\):\n(?:(?:  .*)?\n)+", NOTEBOOK, re.MULTILINE)
+  exec(code, names := {"jnp": jnp, "P": P, **known})
+  return names[name]
+
+
+def nnx_net():
+  """Parameters, and (params, x, y) -> logits."""
+  graph, params = nnx.split(class_of("Net", nnx=nnx)(nnx.Rngs(0)))
+  return params, lambda params, x, y: nnx.merge(graph, params)(x, y)
+
+
+def linen_net():
+  net = class_of("LinenNet", linen=linen)()
+  params = net.init(jax.random.key(0), *HELD_OUT[:2])["params"]
+  return params, lambda params, x, y: net.apply({"params": params}, x, y)
+
+
+def held_out_accuracy(net, tx):
+  params, apply = net
 
   @jax.jit
   def trained(params, state):
@@ -35,7 +51,7 @@ def held_out_accuracy(tx):
       x, y, answer = jax.tree.map(lambda column: column[index], TRAINING)
 
       def loss(params):
-        logits = nnx.merge(graph, params)(x, y)
+        logits = apply(params, x, y)
         return optax.softmax_cross_entropy_with_integer_labels(logits, answer).mean()
 
       updates, state = tx.update(jax.grad(loss)(params), state, params)
@@ -44,10 +60,11 @@ def held_out_accuracy(tx):
     return jax.lax.scan(step, (params, state), jax.random.split(jax.random.key(1), STEPS))[0][0]
 
   x, y, answer = HELD_OUT
-  logits = nnx.merge(graph, trained(params, tx.init(params)))(x, y)
+  logits = apply(trained(params, tx.init(params)), x, y)
   return float((logits.argmax(-1) == answer).mean())
 
 
+@pytest.mark.parametrize("net", [nnx_net, linen_net])
 @pytest.mark.parametrize(
   ("optimizer", "low", "high"),
   [
@@ -57,5 +74,5 @@ def held_out_accuracy(tx):
   ],
   ids=["rates and decays that stay", "as it is", "adamw"],
 )
-def test_how_much_is_understood_after_600_steps(optimizer, low, high):
-  assert low <= held_out_accuracy(optimizer) <= high
+def test_how_much_is_understood_after_600_steps(net, optimizer, low, high):
+  assert low <= held_out_accuracy(net(), optimizer) <= high

@@ -10,12 +10,13 @@ FRACTIONS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 SMALL, LARGE = [23], [47, 113, 211]  # moduli; the small one has no batch of 512
 
 
-def _both(name, **given):
-  """A part for the filter, and one for weight decay alone."""
+def _each(name, **given):
+  """A part for the filter, one for weight decay alone, and one for the recipe, seen more often."""
   common = {**given, "steps": STEPS, "stop_when_held": 500}
   return {
     f"{name}_ema": Part({**EMA, **common}, seeds=3, full=FULL),
     f"{name}_adamw": Part({**DECAY, **common}, seeds=3, full=FULL),
+    f"{name}_recipe": Part({"method": "recipe", **common, "eval_every": 1}, seeds=3, full=FULL),
   }
 
 
@@ -23,8 +24,8 @@ LIMITS = Study(
   "limits",
   "With how little data, and for which moduli, does it grok?",
   {
-    **_both("fraction", train_fraction=FRACTIONS, eval_every=5),
-    **_both("small_p", p=SMALL, batch_size=128, eval_every=20),
-    **_both("large_p", p=LARGE, eval_every=2),
+    **_each("fraction", train_fraction=FRACTIONS, eval_every=5),
+    **_each("small_p", p=SMALL, batch_size=128, eval_every=20),
+    **_each("large_p", p=LARGE, eval_every=2),
   },
 )

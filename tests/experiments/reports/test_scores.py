@@ -3,7 +3,8 @@
 import pytest
 
 from experiments.reports import read
-from experiments.reports.pages.studies import leaderboard, scores
+from experiments.reports.pages.studies import leaderboard, scores, tuned_claims
+from experiments.studies.contenders import CONTENDERS
 from tests.experiments.reports.fake_runs import write_run
 
 STEPS = 100  # evaluations, each 10 steps
@@ -81,3 +82,17 @@ def test_tables(scored):
   *_, early, late = leaderboard._short(names).splitlines()
   assert early == "| early | 40 | 50 | 60 | 70 | 8 of 8 runs |"
   assert late == "| late | 80 | 90 | 100 | - | 7 of 8 runs |"
+
+
+def test_claims_are_of_methods_that_can_be_scored():
+  assert all({claim.method, claim.other} <= CONTENDERS.keys() for claim in tuned_claims.CLAIMS)
+
+
+def test_a_claim_is_judged_once_both_are_scored(scored, monkeypatch):
+  claims = [tuned_claims.Claim(a + b, a, b) for a, b in (("early", "late"), ("early", "other"))]
+  monkeypatch.setattr(tuned_claims, "CLAIMS", claims)
+  monkeypatch.setattr(tuned_claims, "runs_of", lambda _, name: scored[name])
+  _, _, *rows = tuned_claims.claims_tuned().splitlines()
+  assert len(rows) == 1
+  assert rows[0].startswith("| earlylate | early, late | 0.")
+  assert rows[0].endswith(", better | 8 of 8, 7 of 8 |")

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from experiments.reports import trials
 from experiments.runs import plan, settings
 from experiments.studies import search, spaces
 from experiments.studies.contenders import Contender
@@ -42,22 +43,54 @@ def test_a_trial_is_an_ordinary_run():
       np.testing.assert_allclose(curve, alone, atol=1e-3)
 
 
-def test_the_score_is_the_end_and_a_tenth_of_the_way():
-  curves = np.array([[[0.0, 1.0], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0]]])
-  np.testing.assert_allclose(search.scores(curves), [0.75 + 0.05, 0.0])
+def test_the_score_is_the_last_quarter_and_a_tenth_of_the_way():
+  held, lost = [0.0] * 6 + [1.0] * 2, [0.0] * 6 + [1.0, 0.0]
+  curves = np.array([[held, held], [lost, held], [[0.0] * 8] * 2])
+  np.testing.assert_allclose(search.scores(curves), [1.0 + 0.025, 0.75 + 0.01875, 0.0])
+  np.testing.assert_allclose(search.scores(np.ones((1, 2, 3))), [1.1])
 
 
 def test_trials_stay_in_the_space_and_come_nearer():
   rounds = [[[row[name] for name in SPACE] for row in rows] for rows in both_rounds()]
   low, high = np.array([(low, high) for low, high, _ in SPACE.values()]).T
-  for trials in map(np.array, rounds):
-    assert np.all((low <= trials) & (trials <= high))
+  for rows in map(np.array, rounds):
+    assert np.all((low <= rows) & (rows <= high))
   rng = np.random.default_rng(1)
   one = spaces.drawn(SPACE, rng)
   near = [spaces.changed(one, one, SPACE, 0.01, rng) for _ in range(50)]
   assert np.std([trial["b1"] for trial in near]) < 0.01
   assert one not in near
-  assert [{row["seed"] for row in rows} for rows in both_rounds()] == [{1_000}, {1_001}]
+  assert {row["seed"] for rows in both_rounds() for row in rows} == {1_000}
+
+
+def test_the_known_setting_comes_first_and_the_best_once_more():
+  first = {"learning_rate": 0.01, "b1": 0.75}
+  one, two, last = found(rounds=2, again=2, first=first)
+  assert {n: one[0][n] for n in SPACE} == first
+  assert [{row["seed"] for row in rows} for rows in (one, two, last)] == [{1_000}, {1_000}, {1_001}]
+  ranked = sorted([*one, *two], key=lambda row: -row["score"])
+  settings_of = [[row[n] for n in SPACE] for row in ranked]
+  assert [[row[n] for n in SPACE] for row in last] == settings_of[:2]
+  best = trials.best([*one, *two, *last], [*SPACE])
+  means = [ranked[i]["score"] + last[i]["score"] for i in range(2)]
+  assert [*best.values()] == settings_of[int(means[1] > means[0])]
+
+
+def test_the_second_round_stays_near_the_best_two():
+  class Flat:
+    """A trainer for which a number alone counts."""
+
+    def curves(self, members):
+      return np.array([[member["b1"]] for member in members])
+
+  flat = Flat()
+  both = search.search(flat, SPACE, trials=6, rounds=2, stream=5)
+  seen = [[row["b1"] for row in rows] for rows in both]
+  best = sorted(seen[0])[-2:]
+  reach = 4 * 0.14 * 0.4  # of a space 0.4 wide
+  assert all(best[0] - reach <= b1 <= best[1] + reach for b1 in seen[1])
+  other = next(search.search(flat, SPACE, trials=6, rounds=1, stream=6))
+  assert [row["b1"] for row in other] != seen[0]
 
 
 def test_one_after_another_or_side_by_side():
@@ -69,15 +102,18 @@ def test_one_after_another_or_side_by_side():
 
 def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(search, "CONTENDERS", {"tiny": Contender(FIXED, SPACE)})
-  command = ["tiny", "--trials", "3", "--steps", "9", "--out", str(tmp_path / "out")]
-  assert search.main([*command, "--rounds", "2"]) == 0
-  whole = (tmp_path / "out" / "trials.jsonl").read_text()
-  torn = whole.splitlines(keepends=True)[:4]  # in the second round
-  (tmp_path / "out" / "trials.jsonl").write_text("".join(torn) + '{"round": 1, "se')
-  capsys.readouterr()
-  assert search.main([*command, "--rounds", "2"]) == 0
-  assert (tmp_path / "out" / "trials.jsonl").read_text() == whole
-  assert capsys.readouterr().out.startswith("tiny, round 2 of 2")
+  command = ["tiny", "--trials", "3", "--rounds", "2", "--again", "2", "--steps", "9"]
+  command += ["--out", str(tmp_path / "out")]
+  assert search.main(command) == 0
+  log = tmp_path / "out" / "trials.jsonl"
+  whole = log.read_text()
+  assert len(whole.splitlines()) == 3 + 3 + 2
+  for kept, resumed in ((4, 2), (7, 3)):  # torn in the second round, and in the last
+    log.write_text("".join(whole.splitlines(keepends=True)[:kept]) + '{"round": 1, "se')
+    capsys.readouterr()
+    assert search.main(command) == 0
+    assert log.read_text() == whole
+    assert capsys.readouterr().out.startswith(f"tiny, round {resumed} of 3")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +121,7 @@ def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
   [
     (["tyny"], "NAME must be one of adam"),
     (["recipe", "--trials", "0"], "--trials must be at least 1"),
+    (["recipe", "--trials", "3", "--again", "4"], "--again must be from 0 to --trials 3; got 4"),
     (["recipe", "--steps", "60"], "holds another search"),
   ],
 )

@@ -6,7 +6,8 @@ from experiments.reports.pages.studies import (
   leaderboard,
   recipe,
   trajectory,
+  tuned_claims,
   two_by_two,
 )
 
-__all__ = ["ablations", "fork", "leaderboard", "recipe", "trajectory", "two_by_two"]
+__all__ = ["ablations", "fork", "leaderboard", "recipe", "trajectory", "tuned_claims", "two_by_two"]

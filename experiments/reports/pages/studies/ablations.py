@@ -94,12 +94,15 @@ def controls_nesterov() -> str:
   return tables.markdown(rows)
 
 
+LIMITS = {"ema": "EMA", "adamw": "AdamW, decay 1", "recipe": "recipe"}
+
+
 def _limits(prefixes: Sequence[str], setting: str, words: str) -> str:
   rows: list[tuple[str, ...]] = [
-    (words, "EMA: 95 %", "held 500 steps", "AdamW, decay 1: 95 %", "held 500 steps")
+    (words, *(f"{name}: {what}" for name in LIMITS.values() for what in ("95 %", "held")))
   ]
   found: dict[float, list[str]] = {}
-  for method in ("ema", "adamw"):
+  for method in LIMITS:
     runs = [run for prefix in prefixes for run in runs_of("limits", f"{prefix}_{method}")]
     for value in sorted({run.values[setting] for run in runs}):
       group = [run for run in runs if run.values[setting] == value]

@@ -101,8 +101,7 @@ def _pairs(names: Sequence[str]) -> str:
 
 def _ratio(name: str, other: str, figure: str) -> str:
   found = compared(name, other, figure)
-  told = "better" if found.better else "worse" if found.low > 1 else "not told apart"
-  return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f}), {told}"
+  return f"{found}, {found.verdict}"
 
 
 def _of_track(text: Callable[[Sequence[str]], str], track: str) -> str:
