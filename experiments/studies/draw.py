@@ -26,10 +26,15 @@ def settings_of(parts: Mapping[str, Sequence[Run]]) -> list[tuple[str, list[Run]
   """The settings of the parts that are no grids, in words, the best of each part first."""
   found = []
   for part in parts.values():
-    groups = [(plain(setting), runs) for (setting, _), runs in by_setting(part).items()]
+    groups = [(_name(setting, runs), runs) for (setting, _), runs in by_setting(part).items()]
     if len(groups) <= MOST:
       found += sorted(groups, key=lambda group: rank(group[1]))
   return found
+
+
+def _name(setting: str, runs: Sequence[Run]) -> str:
+  task = runs[0].task.name
+  return plain(setting) if task == "modular" else f"{task}: {plain(setting)}"
 
 
 def table(study: Study, out: Path) -> str:
@@ -43,7 +48,8 @@ def table(study: Study, out: Path) -> str:
 def picture(rows: Sequence[tuple[str, Sequence[Run]]]) -> Figure:
   """A line for each setting: first crossings of its seeds as dots, from when they held as rings.
 
-  Those that did not get there stand at the right edge, beyond the longest budget.
+  Those that did not get there stand at the right edge, beyond the longest budget. A run that was
+  ended because it held has no ring: what would have come later is not known.
   """
   lines = sum(-(-len(name) // 75) for name, _ in rows)
   drawn = Figure(figsize=(9, 1.2 + 0.2 * lines), layout="constrained")
@@ -51,7 +57,8 @@ def picture(rows: Sequence[tuple[str, Sequence[Run]]]) -> Figure:
   never = 1.35 * max(run.steps for _, runs in rows for run in runs)
   for y, (_, runs) in enumerate(rows):
     for figure, label, style in STYLES:
-      steps = [never if (s := run.summary[figure]) is None else s for run in runs]
+      told = [run for run in runs if figure == FIRST or run.ended != "held"]
+      steps = [never if (s := run.summary[figure]) is None else s for run in told]
       axes.scatter(steps, [y] * len(steps), label=None if y else label, **style)
   axes.axvline(never, color="gray", linewidth=0.8, linestyle=":")
   above = {"ha": "center", "va": "bottom", "transform": axes.get_xaxis_transform()}

@@ -5,12 +5,14 @@ import json
 import pytest
 
 from experiments.fields import UsageError
+from experiments.reports.read import read_runs
 from experiments.runs import loop
 from experiments.studies import draw, study
 from experiments.studies.__main__ import main
 from experiments.studies.grids import STUDIES
 from experiments.studies.grids.demo import DEMO
 from experiments.studies.study import FOLDER, Part, Study
+from tests.experiments.reports.fake_runs import write_run
 from tests.experiments.tools import by_member, killed_after
 
 SMALL = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1, "checkpoint_every": 0.0}
@@ -75,6 +77,32 @@ def test_what_is_not_reached_is_said_at_the_top_edge(rows, whole):
   assert text.get_text() == "not reached"
   assert frame.y1 <= word.y0 < frame.y1 + 10
   assert axes.get_ylim() == (rows - 0.5, -0.5)
+
+
+def test_a_run_that_was_ended_as_it_held_has_no_ring(tmp_path):
+  (early, *_), (whole, *_) = (
+    _runs_of(tmp_path / name, stop_when_held=stop)
+    for name, stop in (("early", 500), ("whole", None))
+  )
+  assert (early.ended, whole.ended) == ("held", "budget")
+  first, rings = draw.picture([("both", [early, whole])]).axes[0].collections
+  assert (len(first.get_offsets()), len(rings.get_offsets())) == (2, 1)
+
+
+def test_settings_of_another_task_are_told_with_its_name(tmp_path):
+  parts = {task: _runs_of(tmp_path / task, task=task) for task in ("modular", "mnist")}
+  names = [name for name, _ in draw.settings_of(parts)]
+  assert names[0].startswith("recipe")
+  assert names[1].startswith("mnist: recipe")
+
+
+def _runs_of(folder, task="modular", stop_when_held=None):
+  """One run of a hundred evaluations that is at the goal from the tenth on."""
+  folder.mkdir()
+  log = [0.2] * 9 + [1.0] * (51 if stop_when_held else 91)
+  own = {"stop_when_held": stop_when_held} if stop_when_held else {}
+  write_run(folder, 0, log, steps=1_000, task=task, method="recipe", **own)
+  return read_runs(folder)
 
 
 def test_a_killed_study_goes_on(whole, tmp_path, monkeypatch):
