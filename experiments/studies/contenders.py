@@ -91,7 +91,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "adam"), ADAM, {"learning_rate": 1e-3, "weight_decay": 0.005}
   ),
   "adamw": Contender(
-    _with("baseline", "adamw"), ADAMW, {"learning_rate": 3e-3, "weight_decay": 1.0}
+    _with("baseline", "adamw"), ADAMW, {"learning_rate": 3e-3, "weight_decay": 1.0}, {"learning_rate": 0.003, "weight_decay": 1.0}
   ),
   "adamw_b1": Contender(
     _with("baseline", "adamw"),
