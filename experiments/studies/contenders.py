@@ -117,7 +117,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {**ADAMW, "ademamix_alpha": (0.5, 10.0, True)},
     {"learning_rate": 3e-3, "weight_decay": 1.0, "ademamix_alpha": 2.0},
   ),
-  "muon": Contender(_with("baseline", "muon"), MUON, JORDANS),
+  "muon": Contender(_with("baseline", "muon"), MUON, JORDANS, {"learning_rate": 0.02356, "weight_decay": 0.2102, "momentum": 0.4288}),
   "ema_adam": Contender(
     _with("grokfast_ema", "adam"),
     {**ADAM, **EMA},
