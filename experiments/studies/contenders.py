@@ -135,7 +135,7 @@ CONTENDERS: Mapping[str, Contender] = {
   "ma_adamw": Contender(
     _with("grokfast_ma", "adamw"),
     {**ADAMW, **LAMB},
-    {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0},
+    {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0}, {"learning_rate": 0.001572, "weight_decay": 2.512, "lamb": 0.6316},
   ),
   "two_stage": Contender(
     _with("grokfast_ma_two_stage", "adamw"),
