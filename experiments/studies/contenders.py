@@ -91,7 +91,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "adam"), ADAM, {"learning_rate": 1e-3, "weight_decay": 0.005}
   ),
   "adamw": Contender(
-    _with("baseline", "adamw"), ADAMW, {"learning_rate": 3e-3, "weight_decay": 1.0}
+    _with("baseline", "adamw"), ADAMW, {"learning_rate": 3e-3, "weight_decay": 1.0}, {"learning_rate": 0.003, "weight_decay": 1.0}
   ),
   "adamw_b1": Contender(
     _with("baseline", "adamw"),
@@ -117,7 +117,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {**ADAMW, "ademamix_alpha": (0.5, 10.0, True)},
     {"learning_rate": 3e-3, "weight_decay": 1.0, "ademamix_alpha": 2.0},
   ),
-  "muon": Contender(_with("baseline", "muon"), MUON, JORDANS),
+  "muon": Contender(_with("baseline", "muon"), MUON, JORDANS, {"learning_rate": 0.02356, "weight_decay": 0.2102, "momentum": 0.4288}),
   "ema_adam": Contender(
     _with("grokfast_ema", "adam"),
     {**ADAM, **EMA},
@@ -135,7 +135,7 @@ CONTENDERS: Mapping[str, Contender] = {
   "ma_adamw": Contender(
     _with("grokfast_ma", "adamw"),
     {**ADAMW, **LAMB},
-    {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0},
+    {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0}, {"learning_rate": 0.001572, "weight_decay": 2.512, "lamb": 0.6316},
   ),
   "two_stage": Contender(
     _with("grokfast_ma_two_stage", "adamw"),
