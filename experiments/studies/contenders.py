@@ -146,7 +146,7 @@ CONTENDERS: Mapping[str, Contender] = {
   "compression": Contender(
     _with("delayed_compression", "adam"),
     {"learning_rate": RATE, "coefficient": (1e-4, 0.1, True), "threshold": (0.5, 1.0, False)},
-    {"learning_rate": 1e-3, "coefficient": 0.01, "threshold": 0.99},
+    {"learning_rate": 1e-3, "coefficient": 0.01, "threshold": 0.99}, {"learning_rate": 0.002897, "coefficient": 0.01482, "threshold": 0.5547},
   ),
   "orthogonal": Contender(
     _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}
