@@ -146,7 +146,7 @@ CONTENDERS: Mapping[str, Contender] = {
   "compression": Contender(
     _with("delayed_compression", "adam"),
     {"learning_rate": RATE, "coefficient": (1e-4, 0.1, True), "threshold": (0.5, 1.0, False)},
-    {"learning_rate": 1e-3, "coefficient": 0.01, "threshold": 0.99},
+    {"learning_rate": 1e-3, "coefficient": 0.01, "threshold": 0.99}, {"learning_rate": 0.002897, "coefficient": 0.01482, "threshold": 0.5547},
   ),
   "orthogonal": Contender(
     _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}
@@ -174,7 +174,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "muon_grouped", **WIDE),
     {"learning_rate": (0.03, 3.0, True), "weight_decay": (0.03, 3.0, True),
      "momentum": (0.4, 0.97, False)},
-    {"learning_rate": 0.3, "weight_decay": 0.3, "momentum": 0.95},
+    {"learning_rate": 0.3, "weight_decay": 0.3, "momentum": 0.95}, {"learning_rate": 0.3, "weight_decay": 0.3, "momentum": 0.9045},
     seeds=10,
   ),
   RECIPE: Contender({"method": RECIPE}, _around_its_own(), tuned={}, seeds=10),
