@@ -111,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
   def run():
     parser = terminal.Parser("python -m experiments.studies.search", __doc__ or "")
-    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CONTENDERS)}")
+    searched = ", ".join(name for name, each in CONTENDERS.items() if each.space)
+    parser.add_argument("name", metavar="NAME", help=f"one of {searched}")
     parser.add_argument("--trials", type=int, default=64, help="of each round")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--again", type=int, default=0, help="of the best, with another seed")
@@ -119,8 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=1, help="runs side by side")
     parser.add_argument("--out", type=terminal.a_path, required=True)
     given = parser.read(argv)
-    if given.name not in CONTENDERS:
-      raise UsageError(f"NAME must be one of {', '.join(CONTENDERS)}; got {given.name!r}.")
+    if given.name not in searched.split(", "):
+      raise UsageError(f"NAME must be one of {searched}; got {given.name!r}.")
     for name in ("trials", "rounds", "steps", "width"):
       if getattr(given, name) < 1:
         raise UsageError(f"--{name} must be at least 1; got {getattr(given, name)}.")

@@ -130,6 +130,7 @@ def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
   ("words", "told"),
   [
     (["tyny"], "NAME must be one of adam"),
+    (["quadratic_recipe"], "got 'quadratic_recipe'"),  # it has nothing to search
     (["recipe", "--trials", "0"], "--trials must be at least 1"),
     (["recipe", "--trials", "3", "--again", "4"], "--again must be from 0 to --trials 3; got 4"),
     (["recipe", "--steps", "60"], "holds another search"),
