@@ -130,7 +130,8 @@ CONTENDERS: Mapping[str, Contender] = {
   "ema_adam": Contender(
     _with("grokfast_ema", "adam"),
     {**ADAM, **EMA},
-    {"learning_rate": 1e-3, "weight_decay": 0.005, "alpha": 0.98, "lamb": 2.0}, {"learning_rate": 0.0009347, "weight_decay": 0.005498, "alpha": 0.98, "lamb": 2.0},
+    {"learning_rate": 1e-3, "weight_decay": 0.005, "alpha": 0.98, "lamb": 2.0},
+    {"learning_rate": 0.0009347, "weight_decay": 0.005498, "alpha": 0.98, "lamb": 2.0},
   ),
   "ema_adamw": Contender(_with("grokfast_ema", "adamw"), {**ADAMW, **EMA}, PUBLIC),
   "ema_muon": Contender(
