@@ -24,7 +24,7 @@ import numpy as np
 from experiments import start, terminal
 from experiments.fields import UsageError
 from experiments.files import new_file, read_json, write_json
-from experiments.reports import trials as trials_
+from experiments.reports.pages.studies import trials as trials_
 from experiments.runs.environment import environment
 from experiments.runs.log import read_log
 from experiments.studies.contenders import CONTENDERS

@@ -45,7 +45,7 @@ def test_no_folder_is_crowded():
     ("matplotlib", {"reports", "benchmarks", "studies"}),
     ("tqdm", {"terminal", "tasks", "benchmarks", "studies"}),
     ("argparse", {"terminal", "benchmarks", "studies"}),
-    ("scipy", {"reports"}),
+    ("scipy", {"reports", "studies"}),
     ("filelock", {"runs"}),
     ("flax", {"tasks"}),
     ("grokfax", {"methods", "benchmarks", "studies"}),

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.reports import trials
 from experiments.reports.pages.markers import RESULTS
+from experiments.reports.pages.studies import trials
 from experiments.reports.read import read_runs
 from experiments.runs import plan, settings
 from experiments.studies import search, spaces

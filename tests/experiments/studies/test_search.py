@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.reports import trials
+from experiments.reports.pages.studies import trials
 from experiments.runs import plan, settings
 from experiments.studies import search, spaces
 from experiments.studies import trainer as trainer_

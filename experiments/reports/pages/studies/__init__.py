@@ -7,6 +7,7 @@ from experiments.reports.pages.studies import (
   recipe,
   trajectory,
   transfer,
+  trials,
   tuned_claims,
   two_by_two,
 )
@@ -18,6 +19,7 @@ __all__ = [
   "recipe",
   "trajectory",
   "transfer",
+  "trials",
   "tuned_claims",
   "two_by_two",
 ]

@@ -5,12 +5,11 @@ import json
 import statistics
 from collections.abc import Callable, Sequence
 
-from experiments.reports import results, tables, trials
+from experiments.reports import results, tables
 from experiments.reports.pages.markers import RESULTS, block
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
 from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, spread
 from experiments.reports.pages.studies.scores import (
-  GOAL,
   NEVER,
   STUDY,
   by_operation,
@@ -24,7 +23,6 @@ from experiments.reports.read import Run
 from experiments.reports.words import spelled
 from experiments.runs.outcomes import STEPS_AFTER
 
-TUNING = RESULTS / "benchmark_tuning"
 COSTS = RESULTS / "benchmarks" / "leaderboard-cpu.json"
 AGAINST = "adamw"
 
@@ -146,21 +144,3 @@ def benchmark_front() -> str:
   name, *_ = methods(reference=False)
   groups = by_operation(name)
   return f"95 % from step {int(worst(name))} on, at the median of {len(groups[0])} seeds"
-
-
-@block("benchmark_trials")
-def benchmark_trials() -> str:
-  """Of each search the settings tried, how many were at 95 % at the end, the first, the found."""
-  header = "method", "settings", "95 % at the end", "space", "first", "found"
-  rows: list[tuple[str, ...]] = [header]
-  for folder in sorted(TUNING.iterdir()):
-    form, found = trials.read(folder)
-    space: dict[str, tuple[float, float, bool]] = form["space"]
-    tried = [trial for trial in found if trial["seed"] == found[0]["seed"]]
-    there = sum(all(curve[-1] >= GOAL.threshold for curve in t["val_accuracy"]) for t in tried)
-    best = trials.best(found, [*space])
-    ends = (f"{name} {low:g} to {high:g}" for name, (low, high, _) in space.items())
-    first = (f"{name} {value:g}" for name, value in form["first"].items())
-    told_ = (f"{n} {v:g}{'*' * trials.at_border(v, *space[n])}" for n, v in best.items())
-    rows.append((folder.name, str(len(tried)), str(there), *map(", ".join, (ends, first, told_))))
-  return tables.markdown(rows)

@@ -1,4 +1,4 @@
-"""Trials of a search, as its folder has them, and which is the best."""
+"""Trials of a search: as its folder has them, which is the best, and the benchmark's table."""
 
 import json
 import math
@@ -7,6 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.reports import tables
+from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.studies.scores import GOAL
+
+TUNING = RESULTS / "benchmark_tuning"
 Trial = Mapping[str, Any]
 FORM, LOG = "search.json", "trials.jsonl"
 
@@ -43,3 +48,21 @@ def at_border(value: float, low: float, high: float, log: bool) -> bool:
   """
   a, b, x = map(math.log, (low, high, value)) if log else (low, high, value)
   return not a + 0.05 * (b - a) <= x <= b - 0.05 * (b - a)
+
+
+@block("benchmark_trials")
+def benchmark_trials() -> str:
+  """Of each search the settings tried, how many were at 95 % at the end, the first, the found."""
+  header = "method", "settings", "95 % at the end", "space", "first", "found"
+  rows: list[tuple[str, ...]] = [header]
+  for folder in sorted(TUNING.iterdir()):
+    form, found = read(folder)
+    space: dict[str, tuple[float, float, bool]] = form["space"]
+    tried = [trial for trial in found if trial["seed"] == found[0]["seed"]]
+    there = sum(all(curve[-1] >= GOAL.threshold for curve in t["val_accuracy"]) for t in tried)
+    chosen = best(found, [*space])
+    ends = (f"{name} {low:g} to {high:g}" for name, (low, high, _) in space.items())
+    first = (f"{name} {value:g}" for name, value in form["first"].items())
+    marked = (f"{n} {v:g}{'*' * at_border(v, *space[n])}" for n, v in chosen.items())
+    rows.append((folder.name, str(len(tried)), str(there), *map(", ".join, (ends, first, marked))))
+  return tables.markdown(rows)
