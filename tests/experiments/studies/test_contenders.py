@@ -49,6 +49,21 @@ def test_the_known_setting_is_in_the_space(name):
 
 
 @pytest.mark.parametrize("name", SEARCHED)
+def test_rates_and_decays_are_searched_widely(name):
+  for setting, (low, high, log) in CONTENDERS[name].space.items():
+    if setting in ("learning_rate", "weight_decay", "coefficient"):
+      assert log
+      assert high / low >= 30
+
+
+def test_the_recipe_was_searched_as_the_page_says():
+  logs = [RESULTS / "recipe_trials" / "trials.jsonl", *RESULTS.glob("searches/*/trials.jsonl")]
+  later, *earlier = ([json.loads(line) for line in log.read_text().splitlines()] for log in logs)
+  assert (len(later), sum(map(len, earlier))) == (750, 3_072)
+  assert min(trial["seed"] for found in (later, *earlier) for trial in found) >= 1_000
+
+
+@pytest.mark.parametrize("name", SEARCHED)
 def test_all_have_the_same_schedule(name):
   made = settings.make("modular", **CONTENDERS[name].fixed, **CONTENDERS[name].first)
   assert {n: made[n] for n in FALLING} == FALLING

@@ -1,4 +1,4 @@
-"""What the benchmark's page says: every method's figures on each operation, and its trials."""
+"""What the benchmark's page says: every method's figures on each operation, and what it costs."""
 
 import functools
 import json
@@ -15,6 +15,7 @@ from experiments.reports.pages.studies.scores import (
   by_operation,
   held,
   held_for,
+  holding,
   methods,
   told,
   worst,
@@ -46,8 +47,8 @@ def _short(names: Sequence[str]) -> str:
     middle = [high_median(run.summary[FIRST] for run in runs) for runs in groups]
     runs = runs_of(STUDY, name)
     in_time = sum((run.summary[FIRST] or NEVER) <= run.steps - STEPS_AFTER for run in runs)
-    kept = sum(run.summary[HELD] is not None for run in runs)
-    rows.append((name, *map(_step, middle), f"{in_time} of {len(runs)} runs", f"{kept}"))
+    told_ = f"{in_time} of {len(runs)} runs", str(holding(name))
+    rows.append((name, *map(_step, middle), *told_))
   return tables.markdown(rows)
 
 

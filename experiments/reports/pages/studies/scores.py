@@ -23,6 +23,11 @@ def methods(*, reference: bool) -> list[str]:
   return sorted(chosen, key=lambda name: (_order(name), name))
 
 
+def holding(name: str) -> int:
+  """How many of a method's runs hold 95 % to the end."""
+  return sum(run.summary[HELD] is not None for run in runs_of(STUDY, name))
+
+
 def by_operation(name: str) -> list[list[Run]]:
   """A method's runs on each operation."""
   runs = runs_of(STUDY, name)
@@ -43,7 +48,7 @@ def worst(name: str) -> float:
 def _order(name: str) -> tuple[float, ...]:
   """What holds soonest on its worst operation; then in more runs; then what crosses soonest."""
   runs = runs_of(STUDY, name)
-  lost = sum(run.summary[HELD] is None for run in runs) / len(runs)
+  lost = 1 - holding(name) / len(runs)
   first = (run.summary[FIRST] for run in runs)
   return worst(name), lost, statistics.median(NEVER if step is None else step for step in first)
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from experiments.reports import tables
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import runs_of
-from experiments.reports.pages.studies.ranked import FIRST, HELD
-from experiments.reports.pages.studies.scores import STUDY, compared, methods
+from experiments.reports.pages.studies.ranked import FIRST
+from experiments.reports.pages.studies.scores import STUDY, compared, holding, methods
 
 
 class Claim(NamedTuple):
@@ -51,5 +51,4 @@ def claims_tuned() -> str:
 
 
 def _held(name: str) -> str:
-  runs = runs_of(STUDY, name)
-  return f"{sum(run.summary[HELD] is not None for run in runs)} of {len(runs)}"
+  return f"{holding(name)} of {len(runs_of(STUDY, name))}"
