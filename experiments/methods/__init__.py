@@ -25,6 +25,7 @@ from experiments.methods.grokfast import (
   GROKFAST_EMA_RESET,
   GROKFAST_EMA_TWO_STAGE,
   GROKFAST_MA,
+  GROKFAST_MA_GATED,
   GROKFAST_MA_TWO_STAGE,
 )
 from experiments.methods.losses import STABLEMAX
@@ -40,6 +41,7 @@ METHODS = {
     BASELINE,
     GROKFAST_MA,
     GROKFAST_MA_TWO_STAGE,
+    GROKFAST_MA_GATED,
     GROKFAST_EMA,
     GROKFAST_EMA_TWO_STAGE,
     GROKFAST_EMA_RESET,

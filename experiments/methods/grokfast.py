@@ -7,7 +7,16 @@ import numpy as np
 import optax
 
 import grokfax
-from experiments.fields import FRACTION, INSIDE, NOT_NEGATIVE, SHARE, UsageError, between, setting
+from experiments.fields import (
+  FRACTION,
+  INSIDE,
+  NOT_NEGATIVE,
+  SHARE,
+  UsageError,
+  between,
+  one_of,
+  setting,
+)
 from experiments.methods.method import Method, Optimizer
 
 
@@ -53,6 +62,14 @@ class MaTwoStage(Ma):
   start_step: float = setting(
     500.0, "number", "the first step at which the average is added", NOT_NEGATIVE
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class MaGated(Ma):
+  """The same, with a gate that opens once the training data is memorised, or closes then."""
+
+  gate: str = setting("opens", "shape", "what it does then, for good", one_of("opens", "closes"))
+  gate_at: float = setting(0.99, "number", "the batch's training accuracy at that time", SHARE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +139,13 @@ def ma_two_stage(h: Any, optimizer: Optimizer) -> Optimizer:
   return optax.chain(_window(h, grokfax.start_at(h.start_step, h.lamb)), optimizer)
 
 
+def ma_gated(h: Any, optimizer: Optimizer) -> Optimizer:
+  """MA that acts from memorisation on, or until then; then the optimizer."""
+  memorised = grokfax.metric_at_least("train_accuracy", h.gate_at)
+  when = grokfax.latched(memorised) if h.gate == "opens" else grokfax.until(memorised)
+  return optax.chain(grokfax.gate(_window(h, h.lamb), when), optimizer)
+
+
 def _window(h: Any, lamb: optax.ScalarOrSchedule) -> Optimizer:
   if h.blocks and h.window_size % h.blocks:
     raise UsageError(f"--blocks must divide --window-size {h.window_size}; got {h.blocks}.")
@@ -133,5 +157,6 @@ GROKFAST_EMA_TWO_STAGE = Method("grokfast_ema_two_stage", EmaTwoStage, ema_two_s
 GROKFAST_EMA_RESET = Method("grokfast_ema_reset", EmaReset, ema_reset, needs=("accuracy",))
 GROKFAST_MA = Method("grokfast_ma", Ma, ma)
 GROKFAST_MA_TWO_STAGE = Method("grokfast_ma_two_stage", MaTwoStage, ma_two_stage)
+GROKFAST_MA_GATED = Method("grokfast_ma_gated", MaGated, ma_gated, needs=("accuracy",))
 GROKFAST_BUTTERWORTH = Method("grokfast_butterworth", Butterworth, butterworth)
 GROKFAST_DELAY = Method("grokfast_delay", Delay, delayed)

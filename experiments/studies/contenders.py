@@ -53,7 +53,7 @@ class Contender:
     return {**self.fixed, **(self.tuned or {})}
 
 
-# Of all but the recipe, which has a schedule of its own.
+# Of all but ours: the recipe has a schedule of its own, and the open one's rate stays.
 FALLING = {"schedule": "linear", "lr_end": 0.1}
 
 
@@ -81,6 +81,8 @@ MUON = {
   "learning_rate": (0.005, 0.2, True), "weight_decay": SMALL, "momentum": (0.4, 0.97, False),
 }  # fmt: skip
 LAMB = {"lamb": EMA["lamb"]}
+GATED: Space = {**ADAMW, **LAMB, "gate_at": (0.5, 1.0, False)}
+GATED_FIRST = {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0, "gate_at": 0.99}
 WIDE = {"model": "quadratic", "width": 512, "embedding_by": "muon", "head_by": "muon"}
 
 # The EMA filter before AdamW as a public comparison on ÷ tuned it.
@@ -148,11 +150,16 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0},
     {"learning_rate": 0.001572, "weight_decay": 2.512, "lamb": 0.6316},
   ),
+  "ma_muon": Contender(
+    _with("grokfast_ma", "muon"), {**MUON, **LAMB}, {**JORDANS, "lamb": 0.63}
+  ),
   "two_stage": Contender(
     _with("grokfast_ma_two_stage", "adamw"),
     {**ADAMW, **LAMB, "start_step": (50.0, 700.0, True)},
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0, "start_step": 500.0},
   ),
+  "gate_opens": Contender(_with("grokfast_ma_gated", "adamw", gate="opens"), GATED, GATED_FIRST),
+  "gate_closes": Contender(_with("grokfast_ma_gated", "adamw", gate="closes"), GATED, GATED_FIRST),
   "reset": Contender(_with("grokfast_ema_reset", "adamw"), {**ADAMW, **EMA}, PUBLIC),
   "compression": Contender(
     _with("delayed_compression", "adam"),

@@ -141,6 +141,7 @@ MODULAR = Task(
       "baseline": {"steps": 50_000},
       "grokfast_ma": {"weight_decay": 0.01},
       "grokfast_ma_two_stage": {"steps": 5_000},
+      "grokfast_ma_gated": {"weight_decay": 0.01},
       "grokfast_ema": {"weight_decay": 0.005},
       "grokfast_ema_reset": {"weight_decay": 0.005},
       "grokfast_ema_delayed_compression": {"optimizer": "adamw", "weight_decay": 0.005},

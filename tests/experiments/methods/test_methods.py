@@ -24,6 +24,13 @@ SOURCES = {
   "baseline": {"weight_decay": 0},
   "grokfast_ma": {"window_size": 100, "lamb": 5, "weight_decay": 0.01},
   "grokfast_ma_two_stage": {"window_size": 100, "lamb": 5, "start_step": 500, "weight_decay": 0},
+  "grokfast_ma_gated": {
+    "window_size": 100,
+    "lamb": 5,
+    "gate": "opens",
+    "gate_at": 0.99,
+    "weight_decay": 0.01,
+  },
   "grokfast_ema": {"alpha": 0.98, "lamb": 2, "weight_decay": 0.005},
   "grokfast_ema_two_stage": {"alpha": 0.98, "lamb": 2, "start_step": 500, "weight_decay": 0},
   "delayed_compression": {"coefficient": 0.01, "threshold": 0.99, "weight_decay": 0},
@@ -61,12 +68,13 @@ W = {"kernel": jnp.asarray([[1.0, 2.0]]), "bias": jnp.asarray([3.0])}
 def by_hand(name):
   ema = grokfax.grokfast_ema(0.98, 2.0)
   penalty = grokfax.delayed_compression(0.01, 0.99, mask=grokfax.not_bias)
+  memorised = grokfax.metric_at_least("train_accuracy", 0.99)
   matrices = {"kernel": True, "bias": False}
   before = {
     "grokfast_ema_reset": [
       grokfax.reset_when(
         grokfax.grokfast_ema(0.98, 2.0),
-        grokfax.latched(grokfax.metric_at_least("train_accuracy", 0.99)),
+        grokfax.latched(memorised),
       )
     ],
     "grokfast_butterworth": [grokfax.grokfast_iir(*signal.butter(2, 2 * 0.00443), 5.0)],
@@ -76,6 +84,7 @@ def by_hand(name):
     "baseline": [],
     "grokfast_ma": [grokfax.grokfast_ma(3, 5.0)],
     "grokfast_ma_two_stage": [grokfax.grokfast_ma(3, grokfax.start_at(5, 5.0))],
+    "grokfast_ma_gated": [grokfax.gate(grokfax.grokfast_ma(3, 5.0), grokfax.latched(memorised))],
     "grokfast_ema": [ema],
     "grokfast_ema_two_stage": [grokfax.grokfast_ema(0.98, grokfax.start_at(5, 2.0))],
     "delayed_compression": [penalty],
@@ -124,6 +133,14 @@ def test_the_chain_is_the_one_written_by_hand(name):
   np.testing.assert_allclose(ours[0]["kernel"], 0, atol=1e-6)
 
 
+def test_the_gate_closes_at_memorisation():
+  memorised = grokfax.metric_at_least("train_accuracy", 0.99)
+  gated = grokfax.gate(grokfax.grokfast_ma(3, 5.0), grokfax.until(memorised))
+  ours = updates_of(optimizer_of(small("grokfast_ma_gated", gate="closes")))
+  rate = optax.linear_schedule(0.0, 1e-3, 10)
+  assert_close(ours, updates_of(optax.chain(gated, grokfax.adam_l2(rate, weight_decay=0.01))))
+
+
 NAMED = {
   "baseline": grokfax.adam_l2,
   "grokfast_ma": functools.partial(grokfax.grokfast_ma_adam, window_size=3),
@@ -154,6 +171,7 @@ CHANGES = {
   "lr_matrices": 2.0, "lr_rest": 2.0, "momentum": 0.5, "ns_steps": 1, "b3": 0.5,
   "ademamix_alpha": 1.0, "blocks": 1, "equal_by": "newton_schulz", "equal_ns_steps": 1,
   "norm_ratio": 0.5, "norm_scope": "global", "norm_cap": 0.1, "reset_at": 0.5,
+  "gate": "closes", "gate_at": 0.5,
   "order": 1, "cutoff": 0.1, "delay": 1, "latch": True, "accuracy_over": 3,
   "decay_embedding": 0.5, "decay_head": 0.5, "embedding_by": "muon", "head_by": "muon",
 }  # fmt: skip

@@ -38,7 +38,11 @@ def test_what_is_left_out_is_the_source_s():
     ("qm9", {"stop_when_held": 5}, "--stop-when-held"),
     ("qm9", {"method": "delayed_compression"}, "--method"),
     ("riddle", {}, "modular, mnist"),
-    ("modular", {"model": "quadratic", "heads": 8}, "--heads .* --model transformer; .* quadratic"),
+    (
+      "modular",
+      {"model": "quadratic", "gate": "closes", "heads": 8},
+      "--heads .* --model transformer; .* quadratic",
+    ),
     ("s5", {"model": "quadratic", "layers": 2}, "--layers .* --model transformer; .* quadratic"),
     ("modular", {"lr_end": 0.5}, "--lr-end .* --schedule linear, --schedule cosine; .* constant"),
     ("modular", {"method": "egalitarian_gradient", "equal_ns_steps": 9}, "--equal-by newton"),
@@ -66,7 +70,7 @@ OPERATION = {"modular": "add", "s5": "xyx"}
 COMPOSED = (
   "baseline", "grokfast_ma_two_stage", "grokfast_ema_delayed_compression",
   "egalitarian_gradient+project_params_norm+cap_params_norm", "grokfast_ema_reset",
-  "grokfast_butterworth", "grokfast_delay", "recipe",
+  "grokfast_ma_gated", "grokfast_butterworth", "grokfast_delay", "recipe",
 )  # fmt: skip
 COUNTED = ("data", "model", "number", "shape")
 
