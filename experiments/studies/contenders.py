@@ -135,7 +135,10 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 1e-3, "weight_decay": 0.005, "alpha": 0.98, "lamb": 2.0},
     {"learning_rate": 0.0009347, "weight_decay": 0.005498, "alpha": 0.98, "lamb": 2.0},
   ),
-  "ema_adamw": Contender(_with("grokfast_ema", "adamw"), {**ADAMW, **EMA}, PUBLIC,
+  "ema_adamw": Contender(
+    _with("grokfast_ema", "adamw"),
+    {**ADAMW, **EMA},
+    PUBLIC,
     {"learning_rate": 0.00132, "weight_decay": 2.96, "alpha": 0.8945, "lamb": 0.92},
   ),
   "ema_muon": Contender(
