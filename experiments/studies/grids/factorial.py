@@ -17,7 +17,7 @@ FACTORS = {
 
 
 def _part(**decay: Any) -> Part:
-  return Part({**FACTORS, **decay, "steps": 2_000}, seeds=3, full={"seeds": 10, "steps": 5_000})
+  return Part({**FACTORS, **decay, "steps": 1_600}, seeds=2, full={"seeds": 10, "steps": 5_000})
 
 
 FACTORIAL = Study(

@@ -7,8 +7,6 @@ from experiments.reports.pages.studies import factorial, grids
 from experiments.studies.grids.factorial import FACTORIAL
 from tests.experiments.reports.fake_runs import records_of, write_sweep
 
-SEEDS = 3
-
 
 def crossing(member):
   """Without weight decay never; the filter halves the steps, and the rate divides them by three."""
@@ -28,7 +26,7 @@ def curve(member):
 def made_up(tmp_path_factory):
   folder = tmp_path_factory.mktemp("factorial")
   for name, part in FACTORIAL.parts.items():
-    write_sweep(folder / name, curve, **part.sweep() | {"seeds": SEEDS})
+    write_sweep(folder / name, curve, **part.sweep())
   return {name: read.read_runs(folder / name) for name in FACTORIAL.parts}
 
 
@@ -58,27 +56,27 @@ def test_the_page_has_every_part_and_every_level():
 
 def test_effects(runs):
   rows = rows_of(factorial.factorial_effects())
-  assert rows["EMA filter (0.98, 2)"][:2] == ["48 of 72", "48"]
+  assert rows["EMA filter (0.98, 2)"][:2] == ["32 of 48", "32"]
   ratio, verdict = rows["EMA filter (0.98, 2)"][2].split(", ")
   assert 0.5 < float(ratio[:4]) < 0.56
   assert verdict == "better; 16 of 24"
   assert 0.33 < float(rows["learning rate 0.003"][2][:4]) < 0.39
-  # No run crosses without weight decay: each counts the 2,000 steps of its budget.
+  # No run crosses without weight decay: each counts the steps of its budget.
   of_decay = rows["weight decay 0.005, coupled"][2]
   assert float(of_decay[:4]) < 0.2
   assert of_decay.endswith("better; 16 of 16")
   assert rows["weight decay 0.005, coupled"][2] == rows["weight decay 1, decoupled"][2]
   assert rows["β₁ 0.98"][2] == "1.00 (1.00 to 1.00), not told apart; 16 of 24"
-  assert rows["no weight decay"] == ["0 of 48", "0", ""]
+  assert rows["no weight decay"] == ["0 of 32", "0", ""]
 
 
 def test_where_the_filter_helps(runs):
   rows = rows_of(factorial.factorial_filter())
-  assert rows["no weight decay"] == ["0 of 24", "0", "0 of 24", "0", "neither"]
-  assert rows["everywhere"][:4] == ["48 of 72", "48", "48 of 72", "48"]
+  assert rows["no weight decay"] == ["0 of 16", "0", "0 of 16", "0", "neither"]
+  assert rows["everywhere"][:4] == ["32 of 48", "32", "32 of 48", "32"]
   assert len(rows) == len(factorial.PLACES)
   place = "weight decay 1, decoupled, learning rate 0.003"
-  assert rows[place][:2] == ["12 of 12", "12"]
+  assert rows[place][:2] == ["8 of 8", "8"]
   assert rows[place][4].endswith("better; 4 of 4")
 
 

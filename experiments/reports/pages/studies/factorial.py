@@ -51,8 +51,9 @@ def having(runs: Sequence[Run], **wanted: Any) -> list[Run]:
 def effect(runs: Sequence[Run], factor: str, level: Any) -> str:
   """Steps to 95 % with a level of a factor to those with its first, the other factors alike.
 
-  A run without a crossing counts its budget. A combination of the others where no run of either
-  level crosses tells nothing, and is left out.
+  Each combination of the others gives one ratio, the mean over its seeds, and the interval is of
+  these; so it says how far the effect depends on the others. A run without a crossing counts its
+  budget. A combination where no run of either level crosses tells nothing, and is left out.
   """
   first, *_ = FACTORS[factor]
   pairs: dict[tuple[Any, ...], dict[Any, list[Run]]] = defaultdict(lambda: defaultdict(list))
@@ -64,8 +65,8 @@ def effect(runs: Sequence[Run], factor: str, level: Any) -> str:
   if not told:
     return "neither"
   ours, theirs = (
-    [[run.summary[FIRST] or run.steps for run in seed] for seed in zip(*of_pairs, strict=True)]
-    for of_pairs in ([pair[level] for pair in told], [pair[first] for pair in told])
+    [[run.summary[FIRST] or run.steps for run in pair[one]] for pair in told]
+    for one in (level, first)
   )
   found = paired.ratio(ours, theirs)
   return f"{found}, {found.verdict}; {len(told)} of {len(pairs)}"
