@@ -56,28 +56,40 @@ def test_the_page_has_every_part_and_every_level():
 
 def test_effects(runs):
   rows = rows_of(factorial.factorial_effects())
-  assert rows["EMA filter (0.98, 2)"][:2] == ["32 of 48", "32"]
-  ratio, verdict = rows["EMA filter (0.98, 2)"][2].split(", ")
+  counts, of_filter = rows["EMA filter (0.98, 2)"]
+  assert counts == "32, 32, 32 of 48"
+  ratio, verdict = of_filter.split(", ")
   assert 0.5 < float(ratio[:4]) < 0.56
   assert verdict == "better; 16 of 24"
-  assert 0.33 < float(rows["learning rate 0.003"][2][:4]) < 0.39
+  assert 0.33 < float(rows["learning rate 0.003"][1][:4]) < 0.39
   # No run crosses without weight decay: each counts the steps of its budget.
-  of_decay = rows["weight decay 0.005, coupled"][2]
+  of_decay = rows["weight decay 0.005, coupled"][1]
   assert float(of_decay[:4]) < 0.2
   assert of_decay.endswith("better; 16 of 16")
-  assert rows["weight decay 0.005, coupled"][2] == rows["weight decay 1, decoupled"][2]
-  assert rows["β₁ 0.98"][2] == "1.00 (1.00 to 1.00), not told apart; 16 of 24"
-  assert rows["no weight decay"] == ["0 of 32", "0", ""]
+  assert rows["weight decay 0.005, coupled"] == rows["weight decay 1, decoupled"]
+  assert rows["β₁ 0.98"][1] == "1.00 (1.00 to 1.00), not told apart; 16 of 24"
+  assert rows["no weight decay"] == ["0, 0, 0 of 32", ""]
 
 
 def test_where_the_filter_helps(runs):
   rows = rows_of(factorial.factorial_filter())
-  assert rows["no weight decay"] == ["0 of 16", "0", "0 of 16", "0", "neither"]
-  assert rows["everywhere"][:4] == ["32 of 48", "32", "32 of 48", "32"]
+  assert rows["no weight decay"] == ["0, 0, 0 of 16", "0, 0, 0 of 16", "neither"]
+  assert rows["everywhere"][:2] == ["32, 32, 32 of 48"] * 2
   assert len(rows) == len(factorial.PLACES)
-  place = "weight decay 1, decoupled, learning rate 0.003"
-  assert rows[place][:2] == ["8 of 8", "8"]
-  assert rows[place][4].endswith("better; 4 of 4")
+  without, _, ratio = rows["weight decay 1, decoupled, learning rate 0.003"]
+  assert without == "8, 8, 8 of 8"
+  assert ratio.endswith("better; 4 of 4")
+
+
+def test_what_the_page_says_of_them(runs):
+  assert factorial.factorial_sooner() == (
+    "of 24 combinations of the others the filter is sooner in 16 and later in none; in the other "
+    "eight no run gets there"
+  )
+  assert factorial.factorial_undecayed() == (
+    "none of 32 runs crosses, and without filter the best get to 20 % with initial scale 1, "
+    "20 % with initial scale 0.5"
+  )
 
 
 def test_the_best_are_those_that_hold_soonest(runs):

@@ -1,6 +1,6 @@
 """What the page of studies says of the factorial: each factor, and where the filter helps."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +9,7 @@ from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import grouped, ranked, runs_of
 from experiments.reports.pages.studies.ranked import FIRST, HELD, rank
 from experiments.reports.read import Run
+from experiments.reports.words import spelled
 
 PARTS = "none", "coupled", "decoupled"
 # Of each factor its levels in words; the first is the reference's, or none.
@@ -23,12 +24,14 @@ FACTORS: Mapping[str, Mapping[Any, str]] = {
   "b1": {0.9: "β₁ 0.9", 0.98: "β₁ 0.98"},
   "init_scale": {1.0: "initial scale 1", 0.5: "initial scale 0.5"},
 }
-FILTER = "grokfast_ema"
-_, COUPLED, DECOUPLED = FACTORS["decay"]
+PLAIN, FILTER = FACTORS["method"]
+MEMORISED = "train_99_step"
+UNDECAYED, COUPLED, DECOUPLED = FACTORS["decay"]
+_, *OTHERS = FACTORS
 # Where the filter is looked at alone: everywhere, at each level, and at pairs of decay and rate.
 PLACES: Sequence[Mapping[str, Any]] = (
   {},
-  *({name: one} for name, levels in FACTORS.items() if name != "method" for one in levels),
+  *({name: one} for name in OTHERS for one in FACTORS[name]),
   *(
     {"decay": decay, "learning_rate": rate}
     for decay in (COUPLED, DECOUPLED)
@@ -48,6 +51,15 @@ def having(runs: Sequence[Run], **wanted: Any) -> list[Run]:
   return [run for run in runs if wanted.items() <= levels(run).items()]
 
 
+def _alike(runs: Sequence[Run], factor: str) -> list[dict[Any, list[Run]]]:
+  """Of each combination of the other factors the runs of each level of one."""
+  groups: dict[tuple[Any, ...], dict[Any, list[Run]]] = defaultdict(lambda: defaultdict(list))
+  for run in runs:
+    own = levels(run)
+    groups[tuple(own[name] for name in FACTORS if name != factor)][own[factor]].append(run)
+  return [*groups.values()]
+
+
 def effect(runs: Sequence[Run], factor: str, level: Any) -> str:
   """Steps to 95 % with a level of a factor to those with its first, the other factors alike.
 
@@ -56,29 +68,27 @@ def effect(runs: Sequence[Run], factor: str, level: Any) -> str:
   budget. A combination where no run of either level crosses tells nothing, and is left out.
   """
   first, *_ = FACTORS[factor]
-  pairs: dict[tuple[Any, ...], dict[Any, list[Run]]] = defaultdict(lambda: defaultdict(list))
-  for run in sorted(runs, key=lambda run: run.seed):
-    own = levels(run)
-    others = tuple(own[name] for name in FACTORS if name != factor)
-    pairs[others][own[factor]].append(run)
-  told = [pair for pair in pairs.values() if _crossed([*pair[level], *pair[first]])]
+  groups = _alike(runs, factor)
+  told = [group for group in groups if _crossed([*group[level], *group[first]])]
   if not told:
     return "neither"
-  ours, theirs = (
-    [[run.summary[FIRST] or run.steps for run in pair[one]] for pair in told]
-    for one in (level, first)
-  )
+  ours, theirs = ([_steps(group[one]) for group in told] for one in (level, first))
   found = paired.ratio(ours, theirs)
-  return f"{found}, {found.verdict}; {len(told)} of {len(pairs)}"
+  return f"{found}, {found.verdict}; {len(told)} of {len(groups)}"
+
+
+def _steps(runs: Sequence[Run]) -> list[float]:
+  return [run.summary[FIRST] or run.steps for run in runs]
 
 
 def _crossed(runs: Sequence[Run], figure: str = FIRST) -> int:
   return sum(run.summary[figure] is not None for run in runs)
 
 
-def _counts(runs: Sequence[Run]) -> tuple[str, str]:
-  """How many cross, and how many hold."""
-  return (f"{_crossed(runs)} of {len(runs)}", f"{_crossed(runs, HELD)}")
+def _counts(runs: Sequence[Run]) -> str:
+  """How many memorise, how many cross, and how many hold."""
+  found = (str(_crossed(runs, figure)) for figure in (MEMORISED, FIRST, HELD))
+  return f"{', '.join(found)} of {len(runs)}"
 
 
 def _runs() -> list[Run]:
@@ -88,27 +98,57 @@ def _runs() -> list[Run]:
 @block("factorial_effects")
 def factorial_effects() -> str:
   """Each level of a factor to the first, over all combinations of the others."""
-  runs = _runs()
-  rows: list[tuple[str, ...]] = [("level", "cross", "hold", "steps to 95 %, to the first level's")]
+  header = "level", "memorise, cross, hold", "steps to 95 %, to the first level's"
+  rows: list[tuple[str, ...]] = [header]
   for factor, of_factor in FACTORS.items():
     first, *_ = of_factor
     for level, words in of_factor.items():
-      found = "" if level == first else effect(runs, factor, level)
-      rows.append((words, *_counts(having(runs, **{factor: level})), found))
+      found = "" if level == first else effect(_runs(), factor, level)
+      rows.append((words, _counts(having(_runs(), **{factor: level})), found))
   return tables.markdown(rows)
 
 
 @block("factorial_filter")
 def factorial_filter() -> str:
   """The same of the filter, at levels of the others."""
-  header = "where", "cross without", "hold", "cross with", "hold", "steps to 95 %, with to without"
+  header = "where", "memorise, cross, hold without", "with", "steps to 95 %, with to without"
   rows: list[tuple[str, ...]] = [header]
   for place in PLACES:
     runs = having(_runs(), **place)
-    counts = (_counts(having(runs, method=level)) for level in FACTORS["method"])
+    counts = (_counts(having(runs, method=level)) for level in (PLAIN, FILTER))
     words = ", ".join(FACTORS[name][level] for name, level in place.items()) or "everywhere"
-    rows.append((words, *(c for pair in counts for c in pair), effect(runs, "method", FILTER)))
+    rows.append((words, *counts, effect(runs, "method", FILTER)))
   return tables.markdown(rows)
+
+
+@block("factorial_sooner")
+def factorial_sooner() -> str:
+  """In how many combinations of the others the filter is sooner, in the mean of its runs."""
+  found = Counter(_with_filter(group) for group in _alike(_runs(), "method"))
+  sooner, later, neither = (spelled(found[word]) for word in ("sooner", "later", "neither"))
+  return (
+    f"of {found.total()} combinations of the others the filter is sooner in {sooner} and later in "
+    f"{later}; in the other {neither} no run gets there"
+  )
+
+
+def _with_filter(group: Mapping[str, Sequence[Run]]) -> str:
+  if not _crossed([*group[PLAIN], *group[FILTER]]):
+    return "neither"
+  return "sooner" if sum(_steps(group[FILTER])) < sum(_steps(group[PLAIN])) else "later"
+
+
+@block("factorial_undecayed")
+def factorial_undecayed() -> str:
+  """How far it gets without weight decay and filter, at each initial scale."""
+  runs = having(_runs(), decay=UNDECAYED)
+  of_scales = (
+    (words, [run.summary["best_val_accuracy"] for run in having(runs, method=PLAIN, init_scale=s)])
+    for s, words in FACTORS["init_scale"].items()
+  )
+  best = ", ".join(f"{100 * max(found):.0f} % with {words}" for words, found in of_scales)
+  crossed = f"{spelled(_crossed(runs))} of {len(runs)} runs crosses"
+  return f"{crossed}, and without filter the best get to {best}"
 
 
 @block("factorial_best")
