@@ -143,7 +143,10 @@ def factorial_undecayed() -> str:
   """How far it gets without weight decay and filter, at each initial scale."""
   runs = having(_runs(), decay=UNDECAYED)
   of_scales = (
-    (words, [run.summary["best_val_accuracy"] for run in having(runs, method=PLAIN, init_scale=s)])
+    (
+      words,
+      [run.summary["best_val_accuracy"] or 0 for run in having(runs, method=PLAIN, init_scale=s)],
+    )
     for s, words in FACTORS["init_scale"].items()
   )
   best = ", ".join(f"{100 * max(found):.0f} % with {words}" for words, found in of_scales)
