@@ -37,7 +37,8 @@ def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) ->
   """Steps of ours to those of theirs, seed by seed.
 
   Each seed gives one logarithm, the mean over its columns; the interval is Student's t of these.
-  (Of five values the bootstrap's percentiles would hold the mean in 85 % of cases, not 95 %.)
+  (Of five values the bootstrap's percentiles would hold the mean in 85 % of cases, not 95 %.) Of
+  one seed it is 0 to inf.
 
   Args:
     ours: of each seed (of each operation) the steps; where a run did not get there, the budget.
@@ -45,10 +46,13 @@ def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) ->
 
   >>> ratio([[100, 50], [200, 50]], [[200, 100], [400, 100]])
   Ratio(mean=0.5, low=0.5, high=0.5)
+  >>> str(ratio([[100]], [[200]]))
+  '0.50 (0.00 to inf)'
   """
   from scipy import stats
 
   of_seeds = np.log(np.asarray(ours, float) / np.asarray(theirs, float)).mean(1)
-  mean, error = of_seeds.mean(), stats.sem(of_seeds)
-  half = error * stats.t.ppf((1 + LEVEL) / 2, len(of_seeds) - 1)
+  mean, half = of_seeds.mean(), np.inf
+  if len(of_seeds) > 1:
+    half = stats.sem(of_seeds) * stats.t.ppf((1 + LEVEL) / 2, len(of_seeds) - 1)
   return Ratio(*(float(np.exp(value)) for value in (mean, mean - half, mean + half)))

@@ -3,6 +3,7 @@
 from experiments.studies.grids.ablations import ABLATIONS
 from experiments.studies.grids.controls import CONTROLS
 from experiments.studies.grids.demo import DEMO
+from experiments.studies.grids.factorial import FACTORIAL
 from experiments.studies.grids.fork import FORK
 from experiments.studies.grids.leaderboard import LEADERBOARD
 from experiments.studies.grids.limits import LIMITS
@@ -16,6 +17,7 @@ STUDIES = (
   LANGUAGE,
   ABLATIONS,
   CONTROLS,
+  FACTORIAL,
   LIMITS,
   LEADERBOARD,
   DEMO,

@@ -2,6 +2,7 @@
 
 from experiments.reports.pages.studies import (
   ablations,
+  factorial,
   fork,
   leaderboard,
   recipe,
@@ -14,6 +15,7 @@ from experiments.reports.pages.studies import (
 
 __all__ = [
   "ablations",
+  "factorial",
   "fork",
   "leaderboard",
   "recipe",
