@@ -25,7 +25,8 @@ class Ratio(NamedTuple):
 
   def __str__(self) -> str:
     """As a table shows it."""
-    return f"{self.mean:.2f} ({self.low:.2f} to {self.high:.2f})"
+    found = f"{self.low:.2f} to {self.high:.2f}" if np.isfinite(self.high) else "no interval"
+    return f"{self.mean:.2f} ({found})"
 
   @property
   def verdict(self) -> str:
@@ -38,7 +39,7 @@ def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) ->
 
   Each seed gives one logarithm, the mean over its columns; the interval is Student's t of these.
   (Of five values the bootstrap's percentiles would hold the mean in 85 % of cases, not 95 %.) Of
-  one seed it is 0 to inf.
+  one seed it is 0 to inf: there is none.
 
   Args:
     ours: of each seed (of each operation) the steps; where a run did not get there, the budget.
@@ -47,7 +48,7 @@ def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) ->
   >>> ratio([[100, 50], [200, 50]], [[200, 100], [400, 100]])
   Ratio(mean=0.5, low=0.5, high=0.5)
   >>> str(ratio([[100]], [[200]]))
-  '0.50 (0.00 to inf)'
+  '0.50 (no interval)'
   """
   from scipy import stats
 
