@@ -7,7 +7,7 @@ from typing import Any
 from experiments.reports import paired, tables
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import grouped, ranked, runs_of
-from experiments.reports.pages.studies.ranked import FIRST, HELD, rank
+from experiments.reports.pages.studies.ranked import FIRST, HELD
 from experiments.reports.read import Run
 from experiments.reports.words import spelled
 
@@ -156,7 +156,6 @@ def factorial_undecayed() -> str:
 
 @block("factorial_best")
 def factorial_best() -> str:
-  """The ten combinations that hold soonest, then cross soonest."""
+  """The combinations where a run crosses."""
   groups = grouped("factorial", *PARTS)
-  best = sorted(groups, key=lambda name: rank(groups[name]))[:10]
-  return ranked({name: groups[name] for name in best})
+  return ranked({name: runs for name, runs in groups.items() if _crossed(runs)})
