@@ -38,11 +38,7 @@ def test_what_is_left_out_is_the_source_s():
     ("qm9", {"stop_when_held": 5}, "--stop-when-held"),
     ("qm9", {"method": "delayed_compression"}, "--method"),
     ("riddle", {}, "modular, mnist"),
-    (
-      "modular",
-      {"model": "quadratic", "gate": "closes", "heads": 8},
-      "--heads .* --model transformer; .* quadratic",
-    ),
+    ("modular", {"model": "quadratic", "heads": 8}, "--heads .* --model transformer; .* quadratic"),
     ("s5", {"model": "quadratic", "layers": 2}, "--layers .* --model transformer; .* quadratic"),
     ("modular", {"lr_end": 0.5}, "--lr-end .* --schedule linear, --schedule cosine; .* constant"),
     ("modular", {"method": "egalitarian_gradient", "equal_ns_steps": 9}, "--equal-by newton"),
@@ -65,6 +61,7 @@ CHOICES = {
   "width": 256, "heads": 1, "p": 113, "samples": 2_000,
   "blocks": 10, "equal_by": "columns", "norm_scope": "global",
   "embedding_by": "muon", "head_by": "muon", "model": "quadratic",
+  "gate": "closes",
 }  # fmt: skip
 OPERATION = {"modular": "add", "s5": "xyx"}
 COMPOSED = (
