@@ -211,10 +211,11 @@ def _own(found: Mapping[str, Any], method: str) -> dict[str, Any]:
 
 
 def resumed(task: str, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-  """What a run that is resumed is given: all that its file holds, but what has no meaning in it."""
+  """What a run that is resumed is given: all that its file holds and has a meaning, and the rest."""
   known = from_file(task, before)
   fields = schema(task, known["method"], known.values.get("optimizer"))
-  idle = [name for name in known.values if not fields[name].has_meaning(known.values)]
+  values = {**known.values, **given}
+  idle = [name for name in known.values if not fields[name].has_meaning(values)]
   return {name: value for name, value in before.items() if name not in idle} | dict(given)
 
 

@@ -214,6 +214,11 @@ def test_other_settings_are_refused_by_name(broken, capsys):
   assert content(broken) == before
 
 
+def test_another_model_is_refused_by_its_own_name_not_by_a_setting_that_it_lacks(broken, capsys):
+  error = refused(capsys, "--model", "quadratic", "--out", broken, "--resume")
+  assert "it was started with --model transformer, not quadratic" in error
+
+
 @pytest.mark.parametrize("members", [None, [{"seed": 0}, {"seed": 1}]])
 def test_a_setting_that_came_later_had_its_default(members, tmp_path):
   form = {"experiment": "modular", **settings.make("modular", lamb=1.5).kept()}
