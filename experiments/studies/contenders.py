@@ -91,7 +91,9 @@ JORDANS = {"learning_rate": 0.02, "weight_decay": 0.1, "momentum": 0.95}
 
 CONTENDERS: Mapping[str, Contender] = {
   "adam": Contender(
-    _with("baseline", "adam"), ADAM, {"learning_rate": 1e-3, "weight_decay": 0.005},
+    _with("baseline", "adam"),
+    ADAM,
+    {"learning_rate": 1e-3, "weight_decay": 0.005},
     {"learning_rate": 0.003149, "weight_decay": 0.001515},
   ),
   "adamw": Contender(
