@@ -211,7 +211,7 @@ def _own(found: Mapping[str, Any], method: str) -> dict[str, Any]:
 
 
 def resumed(task: str, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-  """What a run that is resumed is given: all that its file holds and has a meaning, and the rest."""
+  """What a run that is resumed is given: of its file what has a meaning, and the rest."""
   known = from_file(task, before)
   fields = schema(task, known["method"], known.values.get("optimizer"))
   values = {**known.values, **given}

@@ -21,7 +21,7 @@ from experiments.reports.pages.studies.scores import (
   worst,
 )
 from experiments.reports.read import Run
-from experiments.reports.words import spelled
+from experiments.reports.words import listed, spelled
 from experiments.runs.outcomes import STEPS_AFTER
 
 COSTS = RESULTS / "benchmarks" / "leaderboard-cpu.json"
@@ -107,6 +107,18 @@ def _costs(names: Sequence[str]) -> str:
       spent = [f"{step:,}", f"{examples:,}", f"{step * work:,.0f}", f"{step * pace / 1e3:.1f}"]
     rows.append((name, *own, *spent, "-" if kept is None else f"{kept * pace / 1e3:.1f}"))
   return tables.markdown(rows)
+
+
+@block("benchmark_machines")
+def benchmark_machines() -> str:
+  """How long the recipe trains until it holds, on each machine that was measured."""
+  found = []
+  for file in (COSTS, *sorted(COSTS.parent.glob(f"{COSTS.stem}-*.json"))):
+    form = json.loads(file.read_text())
+    (pace,) = (row["ms a step"][0] for row in form["rows"] if row["setting"] == "recipe")
+    kept = high_median(run.summary[HELD] for run in runs_of(STUDY, "recipe")) or NEVER
+    found.append(f"{kept * pace / 1e3:.1f} s on one with {form['environment']['processor']}")
+  return listed(found)
 
 
 def _pairs(names: Sequence[str]) -> str:
