@@ -13,7 +13,7 @@ from experiments.reports.pages.studies.grids import (
   ranked,
   runs_of,
 )
-from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, spread
+from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, reached, spread
 from experiments.reports.words import spelled
 
 
@@ -34,7 +34,7 @@ block("ablations_ema_01")(functools.partial(_ema_grid, 0.01))
 @block("ablations_ema_without")
 def ablations_ema_without() -> str:
   runs = [r for r in runs_of("ablations", "ema_grid") if r.values["weight_decay"] == 0.0]
-  crossed = sum(run.summary[FIRST] is not None for run in runs)
+  crossed = reached(runs)
   return f"{spelled(crossed)} of {len(runs)} runs crosses"
 
 

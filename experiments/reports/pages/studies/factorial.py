@@ -7,7 +7,7 @@ from typing import Any
 from experiments.reports import paired, tables
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import grouped, ranked, runs_of
-from experiments.reports.pages.studies.ranked import FIRST, HELD
+from experiments.reports.pages.studies.ranked import FIRST, HELD, reached
 from experiments.reports.read import Run
 from experiments.reports.words import spelled
 
@@ -69,7 +69,7 @@ def effect(runs: Sequence[Run], factor: str, level: Any) -> str:
   """
   first, *_ = FACTORS[factor]
   groups = _alike(runs, factor)
-  told = [group for group in groups if _crossed([*group[level], *group[first]])]
+  told = [group for group in groups if reached([*group[level], *group[first]])]
   if not told:
     return "neither"
   ours, theirs = ([_steps(group[one]) for group in told] for one in (level, first))
@@ -81,13 +81,9 @@ def _steps(runs: Sequence[Run]) -> list[float]:
   return [run.summary[FIRST] or run.steps for run in runs]
 
 
-def _crossed(runs: Sequence[Run], figure: str = FIRST) -> int:
-  return sum(run.summary[figure] is not None for run in runs)
-
-
 def _counts(runs: Sequence[Run]) -> str:
   """How many memorise, how many cross, and how many hold."""
-  found = (str(_crossed(runs, figure)) for figure in (MEMORISED, FIRST, HELD))
+  found = (str(reached(runs, figure)) for figure in (MEMORISED, FIRST, HELD))
   return f"{', '.join(found)} of {len(runs)}"
 
 
@@ -133,7 +129,7 @@ def factorial_sooner() -> str:
 
 
 def _with_filter(group: Mapping[str, Sequence[Run]]) -> str:
-  if not _crossed([*group[PLAIN], *group[FILTER]]):
+  if not reached([*group[PLAIN], *group[FILTER]]):
     return "neither"
   return "sooner" if sum(_steps(group[FILTER])) < sum(_steps(group[PLAIN])) else "later"
 
@@ -150,7 +146,7 @@ def factorial_undecayed() -> str:
     for s, words in FACTORS["init_scale"].items()
   )
   best = ", ".join(f"{100 * max(found):.0f} % with {words}" for words, found in of_scales)
-  crossed = f"{spelled(_crossed(runs))} of {len(runs)} runs crosses"
+  crossed = f"{spelled(reached(runs))} of {len(runs)} runs crosses"
   return f"{crossed}, and without filter the best get to {best}"
 
 
@@ -158,4 +154,4 @@ def factorial_undecayed() -> str:
 def factorial_best() -> str:
   """The combinations where a run crosses."""
   groups = grouped("factorial", *PARTS)
-  return ranked({name: runs for name, runs in groups.items() if _crossed(runs)})
+  return ranked({name: runs for name, runs in groups.items() if reached(runs)})

@@ -13,7 +13,7 @@ from experiments.reports.pages.studies.grids import (
   ranked,
   runs_of,
 )
-from experiments.reports.pages.studies.ranked import FIRST, HELD, spread
+from experiments.reports.pages.studies.ranked import FIRST, HELD, reached, spread
 from experiments.reports.words import spelled
 
 # The fork's table: one seed, first crossing within 2,000 steps.
@@ -42,10 +42,7 @@ def fork_table() -> str:
 
 @block("fork_sustained")
 def fork_sustained() -> str:
-  held = {
-    words: sum(run.summary[HELD] is not None for run in runs_of("fork", part))
-    for part, words in ARMS.items()
-  }
+  held = {words: reached(runs_of("fork", part), HELD) for part, words in ARMS.items()}
   every = sum(len(runs_of("fork", part)) for part in ARMS)
   return f"{spelled(sum(held.values()))} of these {every} runs"
 
@@ -92,7 +89,7 @@ def fork_delay() -> str:
 
 
 def _crossed(part: str) -> str:
-  return spelled(sum(run.summary[FIRST] is not None for run in runs_of("fork", part)))
+  return spelled(reached(runs_of("fork", part)))
 
 
 def _ends(values: Mapping[str, float | None]) -> str:

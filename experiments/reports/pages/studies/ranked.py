@@ -14,6 +14,11 @@ def spread(runs: Sequence[Run], name: str) -> str:
   return results.spread(name, [run.summary.get(name) for run in runs])
 
 
+def reached(runs: Iterable[Run], figure: str = FIRST) -> int:
+  """How many runs have a figure: of FIRST those that cross, of HELD those that hold."""
+  return sum(run.summary[figure] is not None for run in runs)
+
+
 def high_median(steps: Iterable[float | None]) -> float | None:
   """The high median, where those that did not get there stand behind all others.
 

@@ -5,7 +5,7 @@ import statistics
 from experiments.reports import paired
 from experiments.reports.pages.markers import RESULTS
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
-from experiments.reports.pages.studies.ranked import FIRST, HELD, high_median
+from experiments.reports.pages.studies.ranked import FIRST, HELD, high_median, reached
 from experiments.reports.read import Run
 from experiments.runs.outcomes import STEPS_AFTER, start_of_last_stretch
 from experiments.tasks.task import Goal
@@ -25,7 +25,7 @@ def methods(*, reference: bool) -> list[str]:
 
 def holding(name: str) -> int:
   """How many of a method's runs hold 95 % to the end."""
-  return sum(run.summary[HELD] is not None for run in runs_of(STUDY, name))
+  return reached(runs_of(STUDY, name), HELD)
 
 
 def by_operation(name: str) -> list[list[Run]]:
