@@ -180,7 +180,8 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}
   ),
   "stablemax": Contender(
-    _with("stablemax", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}
+    _with("stablemax", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003},
+    {"learning_rate": 0.001152, "weight_decay": 0.4133},
   ),
   "egalitarian": Contender(
     _with("egalitarian_gradient", "sgd"),
