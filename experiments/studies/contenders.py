@@ -34,6 +34,7 @@ class Contender:
     first: the first trial.
     tuned: what was found; None until then, and nothing where the settings are the method's own.
     seeds: of each operation when it is scored.
+    known: a setting that an earlier search found, at constant rates.
   """
 
   fixed: Mapping[str, Any]
@@ -41,6 +42,7 @@ class Contender:
   first: Mapping[str, float] = dataclasses.field(default_factory=dict)
   tuned: Mapping[str, float] | None = None
   seeds: int = 5
+  known: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
   @property
   def open(self) -> bool:
@@ -101,6 +103,7 @@ CONTENDERS: Mapping[str, Contender] = {
     ADAMW,
     {"learning_rate": 3e-3, "weight_decay": 1.0},
     {"learning_rate": 0.003, "weight_decay": 1.0},
+    known={"learning_rate": 0.005243, "weight_decay": 1.014},
   ),
   "adamw_b1": Contender(
     _with("baseline", "adamw"),
@@ -131,12 +134,14 @@ CONTENDERS: Mapping[str, Contender] = {
     MUON,
     JORDANS,
     {"learning_rate": 0.02356, "weight_decay": 0.2102, "momentum": 0.4288},
+    known={"learning_rate": 0.05241, "weight_decay": 0.1072, "momentum": 0.4234},
   ),
   "ema_adam": Contender(
     _with("grokfast_ema", "adam"),
     {**ADAM, **EMA},
     {"learning_rate": 1e-3, "weight_decay": 0.005, "alpha": 0.98, "lamb": 2.0},
     {"learning_rate": 0.0009347, "weight_decay": 0.005498, "alpha": 0.98, "lamb": 2.0},
+    known={"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179},
   ),
   "ema_adamw": Contender(
     _with("grokfast_ema", "adamw"),
@@ -158,6 +163,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {**ADAMW, **LAMB},
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0},
     {"learning_rate": 0.001572, "weight_decay": 2.512, "lamb": 0.6316},
+    known={"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
   ),
   "ma_muon": Contender(
     _with("grokfast_ma", "muon"), {**MUON, **LAMB}, {**JORDANS, "lamb": 0.63}
@@ -175,6 +181,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": RATE, "coefficient": (1e-4, 0.1, True), "threshold": (0.5, 1.0, False)},
     {"learning_rate": 1e-3, "coefficient": 0.01, "threshold": 0.99},
     {"learning_rate": 0.002897, "coefficient": 0.01482, "threshold": 0.5547},
+    known={"learning_rate": 0.002517, "coefficient": 0.01543, "threshold": 0.7718},
   ),
   "orthogonal": Contender(
     _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}

@@ -1,6 +1,6 @@
 """A search for settings: trials spread over a space, then rounds of changes to the best.
 
-    python -m experiments.studies.search recipe --trials 64 --rounds 4 --out FOLDER
+    python -m experiments.studies.search adamw --trials 5 --rounds 2 --again 2 --steps 1200 --out F
 
 Each trial trains on every operation; its score is the mean validation accuracy over the last
 quarter of the budget, and a tenth of the mean over all of it. All have the same seed, one that no
@@ -8,6 +8,10 @@ table scores. The first trial is a method's known setting, the others of its rou
 the space (a Latin hypercube); later rounds stay near the best two, or a sixteenth of a round. With
 `--again 2` the best two of all are trained once more with another seed, and the better on both is
 what was found.
+
+With `--constant` no setting is drawn: those that are known, and what was found, are trained at a
+constant rate instead of one that falls, the best of them with the other seed too.
+
 All trials are written down, in `trials.jsonl`, a round at a time; a search that was stopped
 resumes by the same command.
 """
@@ -48,7 +52,7 @@ def search(
   trials: int,
   rounds: int,
   again: int = 0,
-  first: Mapping[str, float] | None = None,
+  first: Sequence[Mapping[str, float]] = (),
   stream: int = 0,
   known: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[list[dict[str, Any]]]:
@@ -60,7 +64,7 @@ def search(
     trials: of a round.
     rounds: the first is spread over the space, each later one nearer to the best so far.
     again: how many of the best have one more round, with another seed.
-    first: the first trial; None draws it too.
+    first: the first trials; the others of their round are drawn.
     stream: of random numbers.
     known: the trials of the first rounds, from an earlier search of the same numbers.
   """
@@ -69,8 +73,7 @@ def search(
   for number in range(rounds + bool(again)):
     seed = FIRST_SEED
     if number == 0:
-      known_first = [dict(first)] if first else []
-      chosen = [*known_first, *spread(space, trials - len(known_first), rng)]
+      chosen = [*map(dict, first), *spread(space, trials - len(first), rng)]
     elif number < rounds:
       top = [trial for _, trial in best[: max(2, trials // 16)]]
       pairs = rng.integers(len(top), size=(trials, 2))
@@ -118,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--again", type=int, default=0, help="of the best, with another seed")
     parser.add_argument("--steps", type=int, default=120, help="of each run")
     parser.add_argument("--width", type=int, default=1, help="runs side by side")
+    parser.add_argument("--constant", action="store_true", help="known settings, at constant rates")
     parser.add_argument("--out", type=terminal.a_path, required=True)
     given = parser.read(argv)
     if given.name not in searched.split(", "):
@@ -127,18 +131,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UsageError(f"--{name} must be at least 1; got {getattr(given, name)}.")
     if not 0 <= given.again <= given.trials:
       raise UsageError(f"--again must be from 0 to --trials {given.trials}; got {given.again}.")
-    _run(**vars(given))
+    each = CONTENDERS[given.name]
+    size = {"trials": given.trials, "rounds": given.rounds, "again": given.again}
+    first: list[Mapping[str, float]] = [each.first] if each.first else []
+    fixed = {**each.fixed, "steps": given.steps}
+    if given.constant:
+      first, fixed = _known(given.name), {**fixed, "lr_end": 1.0}
+      size = {"trials": len(first), "rounds": 1, "again": 1}
+    _run(given.name, fixed, first, size, given.width, given.out)
 
   return terminal.run_main(run)
 
 
+def _known(name: str) -> list[Mapping[str, float]]:
+  """The settings of a method that are known: its source's, what a search found, and another."""
+  if not (trials_.TUNING / name / trials_.LOG).exists():
+    raise UsageError(f"--constant needs the trials of {name} in {trials_.TUNING}.")
+  each, (_, rows) = CONTENDERS[name], trials_.read(trials_.TUNING / name)
+  settings = (each.first, trials_.best(rows, [*each.space]), each.known)
+  return [*{tuple(setting.items()): setting for setting in settings if setting}.values()]
+
+
 def _run(
-  name: str, *, trials: int, rounds: int, again: int, steps: int, width: int, out: Path
+  name: str,
+  fixed: Mapping[str, Any],
+  first: Sequence[Mapping[str, float]],
+  size: Mapping[str, int],
+  width: int,
+  out: Path,
 ) -> None:
-  each = CONTENDERS[name]
-  size = {"trials": trials, "rounds": rounds, "again": again}
-  form = {"search": name, **size, "fixed": {**each.fixed, "steps": steps}}
-  form |= {"space": each.space, "first": each.first}
+  space = CONTENDERS[name].space
+  form = {"search": name, **size, "fixed": fixed, "space": space}
+  form["first"] = first if len(first) > 1 else dict(*first)
   form = json.loads(json.dumps(form))
   before = read_json(out / trials_.FORM)
   if before and {n: before.get(n) for n in form} != form:
@@ -147,17 +171,17 @@ def _run(
   if not before:
     write_json(out / trials_.FORM, {**form, "environment": environment()})
   log = out / trials_.LOG
-  known = _whole_rounds(read_log(log) if log.exists() else [], trials, rounds, again)
-  trainer = Trainer(each.fixed, each.space, width, steps=steps)
+  known = _whole_rounds(read_log(log) if log.exists() else [], **size)
+  trainer = Trainer(fixed, space, width)
   stream = zlib.crc32(name.encode())  # else methods with as many numbers had the same points
-  for rows in search(trainer, each.space, **size, first=each.first, stream=stream, known=[*known]):
+  for rows in search(trainer, space, **size, first=first, stream=stream, known=[*known]):
     known += rows
     with new_file(log) as part:
       part.write_text("".join(json.dumps(row) + "\n" for row in known))
     score = max(row["score"] for row in rows)
-    total = rounds + bool(again)
+    total = size["rounds"] + bool(size["again"])
     print(f"{name}, round {rows[0]['round'] + 1} of {total}: best score {score:.3f}", flush=True)
-  print(trials_.best(known, [*each.space]))
+  print(trials_.best(known, [*space]))
 
 
 def _whole_rounds(

@@ -75,7 +75,7 @@ def test_of_each_number_there_is_one_trial_in_each_part():
 
 def test_the_known_setting_comes_first_and_the_best_once_more():
   first = {"learning_rate": 0.01, "b1": 0.75}
-  one, two, last = found(rounds=2, again=2, first=first)
+  one, two, last = found(rounds=2, again=2, first=[first])
   assert {n: one[0][n] for n in SPACE} == first
   assert [{row["seed"] for row in rows} for rows in (one, two, last)] == [{1_000}, {1_000}, {1_001}]
   ranked = sorted([*one, *two], key=lambda row: -row["score"])

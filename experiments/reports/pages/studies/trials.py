@@ -11,7 +11,7 @@ from experiments.reports import tables
 from experiments.reports.pages.markers import RESULTS, block
 from experiments.reports.pages.studies.scores import GOAL
 
-TUNING = RESULTS / "benchmark_tuning"
+TUNING, CONSTANT = RESULTS / "benchmark_tuning", RESULTS / "benchmark_constant"
 Trial = Mapping[str, Any]
 FORM, LOG = "search.json", "trials.jsonl"
 
@@ -36,6 +36,21 @@ def best(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float]:
     own[trial["seed"]] = trial["score"]
   values = max(scores, key=lambda v: (len(scores[v]), statistics.mean(scores[v].values())))
   return dict(zip(names, values, strict=True))
+
+
+def found(name: str) -> dict[str, float]:
+  """The best setting of a method with a rate that falls or, where it has `lr_end`, a constant one.
+
+  Raises:
+    FileNotFoundError: where no search of the method is in the repository.
+  """
+  form, rows = read(TUNING / name)
+  falls = {"lr_end": form["fixed"]["lr_end"]}
+  rows = [{**falls, **row} for row in rows]
+  if (CONSTANT / name).exists():
+    rows += [{"lr_end": 1.0, **row} for row in read(CONSTANT / name)[1]]
+  chosen = best(rows, [*form["space"], "lr_end"])
+  return {n: value for n, value in chosen.items() if falls.get(n) != value}
 
 
 def at_border(value: float, low: float, high: float, log: bool) -> bool:
