@@ -140,7 +140,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ema", "adam"),
     {**ADAM, **EMA},
     {"learning_rate": 1e-3, "weight_decay": 0.005, "alpha": 0.98, "lamb": 2.0},
-    {"learning_rate": 0.0009347, "weight_decay": 0.005498, "alpha": 0.98, "lamb": 2.0},
+    {"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179, "lr_end": 1.0},
     known={"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179},
   ),
   "ema_adamw": Contender(
