@@ -176,7 +176,8 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 0.002897, "coefficient": 0.01482, "threshold": 0.5547},
   ),
   "orthogonal": Contender(
-    _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}
+    _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003},
+    {"learning_rate": 0.004754, "weight_decay": 0.2883},
   ),
   "stablemax": Contender(
     _with("stablemax", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}
