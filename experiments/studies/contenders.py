@@ -172,6 +172,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ma_two_stage", "adamw"),
     {**ADAMW, **LAMB, "start_step": (50.0, 700.0, True)},
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0, "start_step": 500.0},
+    {"learning_rate": 0.002538, "weight_decay": 1.968, "lamb": 0.7917, "start_step": 217.2},
   ),
   "gate_opens": Contender(_with("grokfast_ma_gated", "adamw", gate="opens"), GATED, GATED_FIRST),
   "gate_closes": Contender(_with("grokfast_ma_gated", "adamw", gate="closes"), GATED, GATED_FIRST),
@@ -184,7 +185,8 @@ CONTENDERS: Mapping[str, Contender] = {
     known={"learning_rate": 0.002517, "coefficient": 0.01543, "threshold": 0.7718},
   ),
   "orthogonal": Contender(
-    _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}
+    _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003},
+    {"learning_rate": 0.004754, "weight_decay": 0.2883},
   ),
   "stablemax": Contender(
     _with("stablemax", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003},
