@@ -68,12 +68,16 @@ OURS = RECIPE, OPEN_RECIPE = "recipe", "quadratic_recipe"
 
 
 def _around_its_own() -> Space:
-  """The recipe's rates and decays by a factor of three up or down."""
+  """The recipe's rates and decays, not their schedules, by a factor of three up or down."""
   own = fields_of(METHODS[RECIPE].hyperparameters)
   middle = {
     name: field.default for name, field in own.items() if name.startswith(("rate", "decay"))
   }
-  return {name: (v / 3, 3 * v, True) for name, v in middle.items() if not name.endswith("_end")}
+  return {
+    name: (v / 3, 3 * v, True)
+    for name, v in middle.items()
+    if not name.endswith(("_end", "_steps"))
+  }
 
 
 ADAMW = {"learning_rate": RATE, "weight_decay": DECOUPLED}
@@ -172,6 +176,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ma_two_stage", "adamw"),
     {**ADAMW, **LAMB, "start_step": (50.0, 700.0, True)},
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0, "start_step": 500.0},
+    {"learning_rate": 0.002538, "weight_decay": 1.968, "lamb": 0.7917, "start_step": 217.2},
   ),
   "gate_opens": Contender(_with("grokfast_ma_gated", "adamw", gate="opens"), GATED, GATED_FIRST),
   "gate_closes": Contender(_with("grokfast_ma_gated", "adamw", gate="closes"), GATED, GATED_FIRST),
@@ -184,10 +189,15 @@ CONTENDERS: Mapping[str, Contender] = {
     known={"learning_rate": 0.002517, "coefficient": 0.01543, "threshold": 0.7718},
   ),
   "orthogonal": Contender(
-    _with("orthogonal_gradient", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003}
+    _with("orthogonal_gradient", "adamw"),
+    UNDECAYED,
+    {"learning_rate": 1e-3, "weight_decay": 0.003},
+    {"learning_rate": 0.004754, "weight_decay": 0.2883},
   ),
   "stablemax": Contender(
-    _with("stablemax", "adamw"), UNDECAYED, {"learning_rate": 1e-3, "weight_decay": 0.003},
+    _with("stablemax", "adamw"),
+    UNDECAYED,
+    {"learning_rate": 1e-3, "weight_decay": 0.003},
     {"learning_rate": 0.001152, "weight_decay": 0.4133},
   ),
   "egalitarian": Contender(
