@@ -162,7 +162,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ma", "adamw"),
     {**ADAMW, **LAMB},
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0},
-    {"learning_rate": 0.001572, "weight_decay": 2.512, "lamb": 0.6316},
+    {"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018, "lr_end": 1.0},
     known={"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
   ),
   "ma_muon": Contender(
