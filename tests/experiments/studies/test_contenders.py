@@ -48,6 +48,21 @@ def test_the_known_setting_is_in_the_space(name):
     assert low <= value <= high
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in trials.CONSTANT.glob("*")))
+def test_known_settings_are_tried_at_a_constant_rate(name):
+  each = CONTENDERS[name]
+  form, found = trials.read(trials.CONSTANT / name)
+  assert form["fixed"] == {**each.fixed, "lr_end": 1.0, "steps": STEPS}
+  settings_ = [{n: trial[n] for n in each.space} for trial in found]
+  falling = trials.best(trials.read(trials.TUNING / name)[1], [*each.space])
+  known = [setting for setting in (each.first, falling, each.known) if setting]
+  *tried, again = settings_
+  assert [s for s in tried if s not in known] == [s for s in known if s not in tried] == []
+  assert [trial["seed"] for trial in found] == [search.FIRST_SEED] * len(tried) + [1_001]
+  scores = [trial["score"] for trial in found[:-1]]
+  assert again == tried[scores.index(max(scores))]
+
+
 @pytest.mark.parametrize("name", SEARCHED)
 def test_rates_and_decays_are_searched_widely(name):
   for setting, (low, high, log) in CONTENDERS[name].space.items():
@@ -82,7 +97,7 @@ def test_scored_is_the_best_of_as_many_trials_as_all_have(name):
   seeds = {trial["round"]: trial["seed"] for trial in found}
   assert seeds == {**dict.fromkeys(range(ROUNDS), search.FIRST_SEED), ROUNDS: search.FIRST_SEED + 1}
   assert {n: found[0][n] for n in each.space} == each.first
-  assert each.tuned == trials.best(found, [*each.space])
+  assert each.tuned == trials.found(name)
   curves = np.array([trial["val_accuracy"] for trial in found])
   np.testing.assert_allclose([t["score"] for t in found], search.scores(curves), atol=2e-4)
 
@@ -94,7 +109,7 @@ def test_the_command_on_the_page_is_the_open_track_s_winner():
     assert f"--{name.replace('_', '-')} {value} " in page
 
 
-def test_no_seed_is_tuned_on_and_scored():
+def test_no_search_trains_with_a_seed_that_is_scored():
   for part in LEADERBOARD.parts.values():
     for full in (False, True):
       assert max(member["seed"] for member in part.members(full=full)) < search.FIRST_SEED

@@ -75,8 +75,3 @@ def medians(study: str, part: str) -> dict[str, float | None]:
     name: high_median(r.summary[FIRST] for r in runs if r.values["operation"] == name)
     for name in SIGNS
   }
-
-
-def _ends(values: Mapping[str, float | None]) -> str:
-  reached = [value for value in values.values() if value is not None]
-  return f"{min(reached):,} to {max(reached):,}" if reached else "none"

@@ -47,8 +47,7 @@ def _short(names: Sequence[str]) -> str:
     middle = [high_median(run.summary[FIRST] for run in runs) for runs in groups]
     runs = runs_of(STUDY, name)
     in_time = sum((run.summary[FIRST] or NEVER) <= run.steps - STEPS_AFTER for run in runs)
-    told_ = f"{in_time} of {len(runs)} runs", str(holding(name))
-    rows.append((name, *map(_step, middle), *told_))
+    rows.append((name, *map(_step, middle), f"{in_time} of {len(runs)} runs", str(holding(name))))
   return tables.markdown(rows)
 
 
@@ -67,25 +66,31 @@ def _figures(names: Sequence[str]) -> str:
       "95 % held",
       "99 % held",
       "below it after",
+      "lowest after",
     )
   ]
   for name in names:
     runs = runs_of(STUDY, name)
     steps = [held_for(run, STEPS_AFTER) for run in runs], [held(run, 0.99) for run in runs]
     for_long, higher = (results.spread(FIRST, each) for each in steps)
-    figures = spread(runs, FIRST), for_long, spread(runs, HELD), higher, _lost(runs)
-    rows.append((name, str(len(runs)), *figures))
+    figures = spread(runs, FIRST), for_long, spread(runs, HELD), higher
+    rows.append((name, str(len(runs)), *figures, *_lost(runs)))
   return tables.markdown(rows)
 
 
-def _lost(runs: Sequence[Run]) -> str:
-  """Of the evaluations after the first crossing how many are below it, at the median run."""
-  shares = []
+def _lost(runs: Sequence[Run]) -> tuple[str, str]:
+  """Of evaluations after the first crossing the share below it, and the lowest: median runs."""
+  shares, lowest = [], []
   for run in runs:
-    first, dips = run.summary[FIRST], run.summary[DIPS]
-    after = sum(record["step"] > (first or NEVER) for record in run.records)
-    shares += [(dips or 0) / after] if after else []
-  return f"{100 * statistics.median(shares):.0f} %" if shares else "-"
+    first = run.summary[FIRST] or NEVER
+    if after := [record["val_accuracy"] for record in run.records if record["step"] > first]:
+      shares.append((run.summary[DIPS] or 0) / len(after))
+      lowest.append(min(after))
+  if not lowest:
+    return "-", "-"
+  ends = f"{100 * min(lowest):.0f} to {100 * max(lowest):.0f}"
+  share, low = (100 * statistics.median(values) for values in (shares, lowest))
+  return f"{share:.0f} %", f"{low:.0f} % ({ends})"
 
 
 def _costs(names: Sequence[str]) -> str:

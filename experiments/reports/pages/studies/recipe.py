@@ -8,7 +8,7 @@ from experiments.reports import tables
 from experiments.reports.pages.markers import RESULTS, block
 from experiments.reports.pages.studies import scores
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
-from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, spread
+from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, reached, spread
 from experiments.reports.words import spelled
 
 TRIALS = RESULTS / "recipe_trials" / "trials.jsonl"
@@ -81,12 +81,10 @@ def recipe_front() -> str:
 
 @block("recipe_lost")
 def recipe_lost() -> str:
-  """Of all runs how many crossed, and how many of these are at 95 % at every evaluation since."""
+  """Of all runs how many cross, how many hold it, and how many of these from the first on."""
   runs = runs_of(scores.STUDY, NAME)
-  crossed = [run for run in runs if run.summary[FIRST] is not None]
-  kept = [run for run in crossed if run.summary[HELD] == run.summary[FIRST]]
-  held = [run for run in runs if run.summary[HELD] is not None]
+  kept = sum(run.summary[HELD] == run.summary[FIRST] is not None for run in runs)
   return (
-    f"of {len(runs)} runs {len(crossed)} get to 95 %, {len(held)} hold it to the end, "
-    f"{len(kept)} without one evaluation below it"
+    f"of {len(runs)} runs {reached(runs)} get to 95 %, {reached(runs, HELD)} hold it to the end, "
+    f"{kept} without one evaluation below it"
   )

@@ -1,7 +1,5 @@
 """Scores of the benchmark: from when a method holds its goal, and one method against another."""
 
-import statistics
-
 from experiments.reports import paired
 from experiments.reports.pages.markers import RESULTS
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
@@ -14,6 +12,7 @@ STUDY = "leaderboard"
 PAPERS = "transformer"  # the model of the reference track
 GOAL = Goal("val_accuracy", 0.95)
 NEVER = float("inf")
+FEW = 5  # of the runs of two methods: fewer that get there tell nothing of which is sooner
 
 
 def methods(*, reference: bool) -> list[str]:
@@ -49,8 +48,7 @@ def _order(name: str) -> tuple[float, ...]:
   """What holds soonest on its worst operation; then in more runs; then what crosses soonest."""
   runs = runs_of(STUDY, name)
   lost = 1 - holding(name) / len(runs)
-  first = (run.summary[FIRST] for run in runs)
-  return worst(name), lost, statistics.median(NEVER if step is None else step for step in first)
+  return worst(name), lost, high_median(run.summary[FIRST] for run in runs) or NEVER
 
 
 def held(run: Run, level: float) -> int | None:
@@ -80,9 +78,9 @@ def compared(name: str, other: str, figure: str = HELD) -> paired.Ratio:
 
 
 def told(name: str, other: str, figure: str = HELD) -> str:
-  """The same in words; where no run of either gets there, there is nothing to compare."""
-  if all(run.summary[figure] is None for each in (name, other) for run in runs_of(STUDY, each)):
-    return "neither"
+  """The same in words; where hardly a run of the two gets there, budgets would be compared."""
+  if sum(reached(runs_of(STUDY, each), figure) for each in (name, other)) < FEW:
+    return "too few get there"
   found = compared(name, other, figure)
   return f"{found}, {found.verdict}"
 

@@ -30,27 +30,32 @@ def best(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float]:
   >>> best(once, ["rate"]), best(once + again, ["rate"]), best(once + again[1:], ["rate"])
   ({'rate': 2.0}, {'rate': 1.0}, {'rate': 2.0})
   """
+  means = _means(trials, names)
+  return dict(zip(names, max(means, key=lambda values: means[values]), strict=True))
+
+
+def _means(trials: Sequence[Trial], names: Sequence[str]) -> dict[tuple[float, ...], float]:
+  """The mean scores of the settings that were trained with most seeds."""
   scores: dict[tuple[float, ...], dict[int, float]] = {}
   for trial in trials:
     own = scores.setdefault(tuple(trial[name] for name in names), {})
     own[trial["seed"]] = trial["score"]
-  values = max(scores, key=lambda v: (len(scores[v]), statistics.mean(scores[v].values())))
-  return dict(zip(names, values, strict=True))
+  most = max(map(len, scores.values()))
+  return {v: statistics.mean(own.values()) for v, own in scores.items() if len(own) == most}
 
 
 def found(name: str) -> dict[str, float]:
-  """The best setting of a method with a rate that falls or, where it has `lr_end`, a constant one.
+  """The best setting of a method, its rate falling or constant; if constant it has `lr_end`.
 
   Raises:
     FileNotFoundError: where no search of the method is in the repository.
   """
-  form, rows = read(TUNING / name)
-  falls = {"lr_end": form["fixed"]["lr_end"]}
-  rows = [{**falls, **row} for row in rows]
-  if (CONSTANT / name).exists():
-    rows += [{"lr_end": 1.0, **row} for row in read(CONSTANT / name)[1]]
+  form, falling = read(TUNING / name)
+  constant = read(CONSTANT / name)[1] if (CONSTANT / name).exists() else []
+  ends = ((falling, form["fixed"]["lr_end"]), (constant, 1.0))
+  rows = [{**row, "lr_end": end} for rows, end in ends for row in rows]
   chosen = best(rows, [*form["space"], "lr_end"])
-  return {n: value for n, value in chosen.items() if falls.get(n) != value}
+  return {n: value for n, value in chosen.items() if form["fixed"].get(n) != value}
 
 
 def at_border(value: float, low: float, high: float, log: bool) -> bool:
@@ -67,17 +72,27 @@ def at_border(value: float, low: float, high: float, log: bool) -> bool:
 
 @block("benchmark_trials")
 def benchmark_trials() -> str:
-  """Of each search the settings tried, how many were at 95 % at the end, the first, the found."""
+  """Of each search the settings tried, how many were at 95 % at the end, the first, the found.
+
+  The scores are the means of two seeds, of the best at a rate that falls, and at a constant one.
+  """
   header = "method", "settings", "95 % at the end", "space", "first", "found"
-  rows: list[tuple[str, ...]] = [header]
+  rows: list[tuple[str, ...]] = [(*header, "score, falling", "score, constant")]
   for folder in sorted(TUNING.iterdir()):
-    form, found = read(folder)
+    form, trials = read(folder)
     space: dict[str, tuple[float, float, bool]] = form["space"]
-    tried = [trial for trial in found if trial["seed"] == found[0]["seed"]]
+    tried = [trial for trial in trials if trial["seed"] == trials[0]["seed"]]
     there = sum(all(curve[-1] >= GOAL.threshold for curve in t["val_accuracy"]) for t in tried)
-    chosen = best(found, [*space])
     ends = (f"{name} {low:g} to {high:g}" for name, (low, high, _) in space.items())
     first = (f"{name} {value:g}" for name, value in form["first"].items())
-    marked = (f"{n} {v:g}{'*' * at_border(v, *space[n])}" for n, v in chosen.items())
-    rows.append((folder.name, str(len(tried)), str(there), *map(", ".join, (ends, first, marked))))
+    chosen = found(folder.name)
+    marked = [f"{n} {chosen[n]:g}{'*' * at_border(chosen[n], *space[n])}" for n in space]
+    marked += ["constant rate"] * ("lr_end" in chosen)
+    cells = map(", ".join, (ends, first, marked))
+    scores = (_score(place / folder.name, [*space]) for place in (TUNING, CONSTANT))
+    rows.append((folder.name, str(len(tried)), str(there), *cells, *scores))
   return tables.markdown(rows)
+
+
+def _score(folder: Path, names: Sequence[str]) -> str:
+  return f"{max(_means(read(folder)[1], names).values()):.2f}" if folder.exists() else "-"

@@ -6,7 +6,7 @@ from experiments.reports import tables
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import runs_of
 from experiments.reports.pages.studies.ranked import FIRST
-from experiments.reports.pages.studies.scores import STUDY, compared, holding, methods
+from experiments.reports.pages.studies.scores import STUDY, holding, methods, told
 
 
 class Claim(NamedTuple):
@@ -33,7 +33,7 @@ CLAIMS = (
   Claim("a rate of the embedding's own makes AdamW sooner", "", "adamw_embedding", "adamw"),
   Claim("AdEMAMix is sooner than AdamW", "", "ademamix", "adamw"),
 )
-VERDICTS = {"better": "stands", "worse": "the other way round", "not told apart": "not told apart"}
+VERDICTS = {"better": "stands", "worse": "the other way round"}
 
 
 @block("claims_tuned")
@@ -44,9 +44,9 @@ def claims_tuned() -> str:
   rows: list[tuple[str, ...]] = [header]
   for words, source, method, other in CLAIMS:
     if method in scored and other in scored:
-      found = compared(method, other, FIRST)
+      ratio, _, verdict = told(method, other, FIRST).rpartition(", ")
       held = f"{_held(method)}, {_held(other)}"
-      rows.append((words, source, str(found), VERDICTS[found.verdict], held))
+      rows.append((words, source, ratio, VERDICTS.get(verdict, verdict), held))
   return tables.markdown(rows)
 
 
