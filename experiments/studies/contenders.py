@@ -93,7 +93,8 @@ WIDE = {"model": "quadratic", "width": 512, "embedding_by": "muon", "head_by": "
 
 # The EMA filter before AdamW as a public comparison on ÷ tuned it.
 PUBLIC = {"learning_rate": 1.32e-3, "weight_decay": 2.96, "alpha": 0.917, "lamb": 0.92}
-JORDANS = {"learning_rate": 0.02, "weight_decay": 0.1, "momentum": 0.95}
+# Its author's rate and momentum; there, what is no hidden matrix has a rate of its own.
+MUON_FIRST = {"learning_rate": 0.02, "weight_decay": 0.1, "momentum": 0.95}
 
 CONTENDERS: Mapping[str, Contender] = {
   "adam": Contender(
@@ -136,15 +137,21 @@ CONTENDERS: Mapping[str, Contender] = {
   "muon": Contender(
     _with("baseline", "muon"),
     MUON,
-    JORDANS,
+    MUON_FIRST,
     {"learning_rate": 0.02356, "weight_decay": 0.2102, "momentum": 0.4288},
     known={"learning_rate": 0.05241, "weight_decay": 0.1072, "momentum": 0.4234},
+  ),
+  "muon_two_rates": Contender(
+    _with("baseline", "muon"),
+    {**MUON, "learning_rate": RATE, "lr_matrices": (1.0, 100.0, True)},
+    {**MUON_FIRST, "learning_rate": 3e-4, "lr_matrices": 66.67},
   ),
   "ema_adam": Contender(
     _with("grokfast_ema", "adam"),
     {**ADAM, **EMA},
     {"learning_rate": 1e-3, "weight_decay": 0.005, "alpha": 0.98, "lamb": 2.0},
-    {"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179, "lr_end": 1.0},
+    {"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179,
+     "lr_end": 1.0},
     known={"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179},
   ),
   "ema_adamw": Contender(
@@ -154,7 +161,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 0.00132, "weight_decay": 2.96, "alpha": 0.8945, "lamb": 0.92},
   ),
   "ema_muon": Contender(
-    _with("grokfast_ema", "muon"), {**MUON, **EMA}, {**JORDANS, "alpha": 0.917, "lamb": 0.92}
+    _with("grokfast_ema", "muon"), {**MUON, **EMA}, {**MUON_FIRST, "alpha": 0.917, "lamb": 0.92}
   ),
   "ma_adam": Contender(
     _with("grokfast_ma", "adam"),
@@ -166,11 +173,11 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ma", "adamw"),
     {**ADAMW, **LAMB},
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0},
-    {"learning_rate": 0.001572, "weight_decay": 2.512, "lamb": 0.6316},
+    {"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018, "lr_end": 1.0},
     known={"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
   ),
   "ma_muon": Contender(
-    _with("grokfast_ma", "muon"), {**MUON, **LAMB}, {**JORDANS, "lamb": 0.63}
+    _with("grokfast_ma", "muon"), {**MUON, **LAMB}, {**MUON_FIRST, "lamb": 0.63}
   ),
   "two_stage": Contender(
     _with("grokfast_ma_two_stage", "adamw"),
@@ -214,7 +221,7 @@ CONTENDERS: Mapping[str, Contender] = {
   "capped": Contender(
     _with("cap_params_norm", "muon"),
     {**MUON, "norm_cap": (0.3, 2.0, True)},
-    {**JORDANS, "weight_decay": 0.003, "norm_cap": 1.0},
+    {**MUON_FIRST, "weight_decay": 0.003, "norm_cap": 1.0},
   ),
   "quadratic_muon": Contender(
     _with("baseline", "muon_grouped", **WIDE),
