@@ -126,6 +126,33 @@ def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith(f"tiny, round {resumed} of 3")
 
 
+def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch):
+  first, known = {"learning_rate": 0.01, "b1": 0.6}, {"learning_rate": 0.02, "b1": 0.7}
+  falling = {**FIXED, "schedule": "linear", "lr_end": 0.1}
+  tiny = Contender(falling, SPACE, first, known=known)
+  monkeypatch.setattr(search, "CONTENDERS", {"tiny": tiny})
+  for place in ("TUNING", "CONSTANT"):
+    monkeypatch.setattr(trials, place, tmp_path / place)
+  size = ["--trials", "2", "--rounds", "1", "--again", "2", "--steps", "9"]
+  assert search.main(["tiny", *size, "--out", str(tmp_path / "TUNING" / "tiny")]) == 0
+  out = tmp_path / "CONSTANT" / "tiny"
+  assert search.main(["tiny", "--constant", "--steps", "9", "--out", str(out)]) == 0
+  (form, rows), (_, before) = trials.read(out), trials.read(tmp_path / "TUNING" / "tiny")
+  assert form["fixed"] == {**falling, "lr_end": 1.0}
+  best = trials.best(before, [*SPACE])
+  chosen = [first, known] if best == first else [first, best, known]
+  *once, again = ({n: row[n] for n in SPACE} for row in rows)
+  assert once == chosen
+  assert again == once[np.argmax([row["score"] for row in rows[:-1]])]
+  assert [row["seed"] for row in rows] == [1_000] * len(chosen) + [1_001]
+  rows[-1]["score"] = 9.0  # a constant rate wins
+  (out / trials.LOG).write_text("".join(json.dumps(row) + "\n" for row in rows))
+  assert trials.found("tiny") == {**again, "lr_end": 1.0}
+  rows[-1]["score"] = -9.0
+  (out / trials.LOG).write_text("".join(json.dumps(row) + "\n" for row in rows))
+  assert trials.found("tiny") == best
+
+
 @pytest.mark.parametrize(
   ("words", "told"),
   [
@@ -134,6 +161,7 @@ def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
     (["recipe", "--trials", "0"], "--trials must be at least 1"),
     (["recipe", "--trials", "3", "--again", "4"], "--again must be from 0 to --trials 3; got 4"),
     (["recipe", "--steps", "60"], "holds another search"),
+    (["recipe", "--constant"], "--constant needs the trials of recipe"),
   ],
 )
 def test_bad_input_is_one_line(words, told, tmp_path, capsys):
