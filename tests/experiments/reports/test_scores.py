@@ -83,6 +83,15 @@ def test_tables(scored):
   assert early.endswith("| 0 % | 100 % (100 to 100) |")
 
 
+def test_why_runs_do_not_hold(scored):
+  for step, run in zip((40, 500, 501, 800), scored["late"], strict=False):
+    run.summary.update({scores.HELD: None, scores.FIRST: step})
+  assert leaderboard.benchmark_not_held() == (
+    "of 5 runs that do not hold 1 never cross, 2 cross after step 500, and 2 cross by then and are "
+    "below it later"
+  )
+
+
 def test_pairs_are_against_adamw(scored, monkeypatch):
   monkeypatch.setattr(leaderboard, "AGAINST", "late")
   *_, early, late = leaderboard._pairs(["early", "late"]).splitlines()

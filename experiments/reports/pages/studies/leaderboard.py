@@ -25,7 +25,7 @@ from experiments.reports.words import listed, spelled
 from experiments.runs.outcomes import STEPS_AFTER
 
 COSTS = RESULTS / "benchmarks" / "leaderboard-cpu.json"
-AGAINST = "adamw"
+AGAINST, RECIPE = "adamw", "recipe"
 
 
 def _table(names: Sequence[str]) -> str:
@@ -120,8 +120,8 @@ def benchmark_machines() -> str:
   found = []
   for file in (COSTS, *sorted(COSTS.parent.glob(f"{COSTS.stem}-*.json"))):
     form = json.loads(file.read_text())
-    (pace,) = (row["ms a step"][0] for row in form["rows"] if row["setting"] == "recipe")
-    kept = high_median(run.summary[HELD] for run in runs_of(STUDY, "recipe")) or NEVER
+    (pace,) = (row["ms a step"][0] for row in form["rows"] if row["setting"] == RECIPE)
+    kept = high_median(run.summary[HELD] for run in runs_of(STUDY, RECIPE)) or NEVER
     found.append(f"{kept * pace / 1e3:.1f} s on one with {form['environment']['processor']}")
   return listed(found)
 
@@ -147,6 +147,21 @@ TABLES = {
 for _track, _texts in TABLES.items():
   for _text in _texts:
     block(f"benchmark_{_track}{_text.__name__}")(functools.partial(_of_track, _text, _track))
+
+
+@block("benchmark_not_held")
+def benchmark_not_held() -> str:
+  """Why runs of the reference track's methods, but ours, do not hold."""
+  names = [name for name in methods(reference=True) if name != RECIPE]
+  runs = [run for name in names for run in runs_of(STUDY, name) if run.summary[HELD] is None]
+  first = [run.summary[FIRST] for run in runs]
+  last = runs[0].steps - STEPS_AFTER
+  late = sum(step is not None and step > last for step in first)
+  never = first.count(None)
+  return (
+    f"of {len(runs)} runs that do not hold {never} never cross, {late} cross after "
+    f"step {last}, and {len(runs) - never - late} cross by then and are below it later"
+  )
 
 
 @block("benchmark_open_epochs")
