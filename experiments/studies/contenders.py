@@ -167,7 +167,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ma", "adam"),
     {**ADAM, **LAMB},
     {"learning_rate": 1e-3, "weight_decay": 0.01, "lamb": 5.0},
-    {"learning_rate": 0.001076, "weight_decay": 0.005339, "lamb": 0.9985},
+    {"learning_rate": 0.001076, "weight_decay": 0.005339, "lamb": 0.9985, "lr_end": 1.0},
   ),
   "ma_adamw": Contender(
     _with("grokfast_ma", "adamw"),
