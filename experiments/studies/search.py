@@ -6,8 +6,8 @@ Each trial trains on every operation; its score is the mean validation accuracy 
 quarter of the budget, and a tenth of the mean over all of it. All have the same seed, one that no
 table scores. The first trial is a method's known setting, the others of its round are spread over
 the space (a Latin hypercube); later rounds stay near the best two, or a sixteenth of a round. With
-`--again 2` the best two of all are trained once more with another seed, and the better on both is
-what was found.
+`--again 2` the best two of all are trained once more with another seed, and the one with the higher
+mean of its two scores is what was found.
 
 With `--constant` no setting is drawn: those that are known, and what was found, are trained at a
 constant rate instead of one that falls, the best of them with the other seed too.
@@ -136,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     first: list[Mapping[str, float]] = [each.first] if each.first else []
     fixed = {**each.fixed, "steps": given.steps}
     if given.constant:
+      if any(value != parser.get_default(option) for option, value in size.items()):
+        raise UsageError("--constant has no --trials, --rounds or --again.")
       first, fixed = _known(given.name), {**fixed, "lr_end": 1.0}
       size = {"trials": len(first), "rounds": 1, "again": 1}
     _run(given.name, fixed, first, size, given.width, given.out)

@@ -162,6 +162,7 @@ def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch):
     (["recipe", "--trials", "3", "--again", "4"], "--again must be from 0 to --trials 3; got 4"),
     (["recipe", "--steps", "60"], "holds another search"),
     (["recipe", "--constant"], "--constant needs the trials of recipe"),
+    (["recipe", "--constant", "--rounds", "2"], "--constant has no --trials, --rounds or --again"),
   ],
 )
 def test_bad_input_is_one_line(words, told, tmp_path, capsys):

@@ -11,6 +11,7 @@ from experiments.reports.pages.studies.grids import SIGNS, runs_of
 from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, spread
 from experiments.reports.pages.studies.scores import (
   NEVER,
+  RECIPE,
   STUDY,
   by_operation,
   held,
@@ -25,7 +26,7 @@ from experiments.reports.words import listed, spelled
 from experiments.runs.outcomes import STEPS_AFTER
 
 COSTS = RESULTS / "benchmarks" / "leaderboard-cpu.json"
-AGAINST, RECIPE = "adamw", "recipe"
+AGAINST = "adamw"
 
 
 def _table(names: Sequence[str]) -> str:

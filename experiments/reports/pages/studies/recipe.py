@@ -12,7 +12,6 @@ from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, reached,
 from experiments.reports.words import spelled
 
 TRIALS = RESULTS / "recipe_trials" / "trials.jsonl"
-NAME = "recipe"
 AT = 140  # a step at which the searches' runs had ended, or were about to
 NEW = {
   "1": "Muon for matrices, AdamW by group; the initial embeddings shrunk",
@@ -73,8 +72,8 @@ def recipe_parts() -> str:
 @block("recipe_front")
 def recipe_front() -> str:
   """From when it holds 95 % on each operation, and over how many seeds that is the median."""
-  (seeds,) = {len(runs) for runs in scores.by_operation(NAME)}
-  steps = zip(SIGNS.values(), scores.medians(NAME), strict=True)
+  (seeds,) = {len(runs) for runs in scores.by_operation(scores.RECIPE)}
+  steps = zip(SIGNS.values(), scores.medians(scores.RECIPE), strict=True)
   told = ", ".join(f"{sign} from step {step:,.0f}" for sign, step in steps)
   return f"{told} on, at the median of {spelled(seeds)} seeds"
 
@@ -82,7 +81,7 @@ def recipe_front() -> str:
 @block("recipe_lost")
 def recipe_lost() -> str:
   """Of all runs how many cross, how many hold it, and how many of these from the first on."""
-  runs = runs_of(scores.STUDY, NAME)
+  runs = runs_of(scores.STUDY, scores.RECIPE)
   kept = sum(run.summary[HELD] == run.summary[FIRST] is not None for run in runs)
   return (
     f"of {len(runs)} runs {reached(runs)} get to 95 %, {reached(runs, HELD)} hold it to the end, "
