@@ -21,10 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = terminal.Parser("python -m experiments.pages", (__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="change nothing")
     check = parser.read(argv).check
-    for page in markers.PAGES:
-      if markers.rewrite(page, check=check):
-        print(f"{'would change' if check else 'wrote'} {page.relative_to(markers.ROOT)}")
-        would_change.append(page) if check else None
+    for page in (changed := markers.rewrite_all(check=check)):
+      print(f"{'would change' if check else 'wrote'} {page.relative_to(markers.ROOT)}")
+    would_change.extend(changed if check else ())
 
   return terminal.run_main(run) or int(bool(would_change))
 

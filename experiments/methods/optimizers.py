@@ -21,7 +21,7 @@ class Common:
 
   learning_rate: float = setting(1e-3, "number", "after the warm-up", POSITIVE)
   weight_decay: float = setting(
-    0.0, "number", "coupled (adam, nadam, sgd) or decoupled (adamw, muon, ademamix)", NOT_NEGATIVE
+    0.0, "number", "coupled (adam, nadam, sgd) or decoupled (all others)", NOT_NEGATIVE
   )
   lr_warmup: float = setting(
     0.0, "number", "updates over which the learning rate rises from 0", NOT_NEGATIVE

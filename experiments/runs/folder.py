@@ -78,9 +78,27 @@ def _free_folder(out: Path | None, name: str) -> tuple[Path, filelock.BaseFileLo
   if out is None:
     folders = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in itertools.count(1))
     return next((f, lock) for f in folders if (lock := _locked(f)) and not _holds_run(f))
+  return out, _lock(out)
+
+
+@contextlib.contextmanager
+def alone(out: Path) -> Iterator[None]:
+  """Makes a folder in which no other process works meanwhile.
+
+  Raises:
+    UsageError: if another does, or `out` cannot be written.
+  """
+  lock = _lock(out)
+  try:
+    yield
+  finally:
+    lock.release()
+
+
+def _lock(out: Path) -> filelock.BaseFileLock:
   if (lock := _locked(out)) is None:
     raise UsageError(f"--out {out} is in use by another process.")
-  return out, lock
+  return lock
 
 
 def _claimed(folder: Path, form: Mapping[str, Any], resume: bool) -> bool:

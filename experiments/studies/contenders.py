@@ -1,10 +1,10 @@
 """The benchmark's methods: what is fixed of each, the space that was searched, and what was found.
 
 Every method has the same budget: 10 trials of 1,200 steps on × and on −, with seeds that no table
-scores, and the two best again with another seed:
+scores, and the two best again with another seed; then what is known at a constant rate:
 
-    python -m experiments.studies.search adamw --trials 5 --rounds 2 --again 2 --steps 1200 \\
-      --out experiments/results/benchmark_tuning/adamw
+    python -m experiments.studies.search adamw
+    python -m experiments.studies.search adamw --constant
 
 Its first trial is the setting of its source, or the best that was known here. `tuned` is what came
 out; a test compares it with the committed trials.
@@ -34,7 +34,7 @@ class Contender:
     first: the first trial.
     tuned: what was found; None until then, and nothing where the settings are the method's own.
     seeds: of each operation when it is scored.
-    known: a setting that an earlier search found, at constant rates.
+    known: a setting that an earlier search found, at constant rates: new methods have none.
   """
 
   fixed: Mapping[str, Any]

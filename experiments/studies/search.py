@@ -1,157 +1,129 @@
-"""A search for settings: trials spread over a space, then rounds of changes to the best.
+"""A search for a method's settings, as all methods of the benchmark have it.
 
-    python -m experiments.studies.search adamw --trials 5 --rounds 2 --again 2 --steps 1200 --out F
+    python -m experiments.studies.search adamw
+    python -m experiments.studies.search adamw --constant
 
-Each trial trains on every operation; its score is the mean validation accuracy over the last
-quarter of the budget, and a tenth of the mean over all of it. All have the same seed, one that no
-table scores. The first trial is a method's known setting, the others of its round are spread over
-the space (a Latin hypercube); later rounds stay near the best two, or a sixteenth of a round. With
-`--again 2` the best two of all are trained once more with another seed, and the one with the higher
-mean of its two scores is what was found.
+The first trial is a method's known setting, the others of its round are spread over the space (a
+Latin hypercube); later rounds stay near the best two, or a sixteenth of a round. The best are
+trained once more with another seed, and the one with the highest mean of its two scores is what
+was found.
 
-With `--constant` no setting is drawn: those that are known, and what was found, are trained at a
-constant rate instead of one that falls, the best of them with the other seed too.
+With --constant no setting is drawn: those that are known, and what was found, are trained at a
+constant rate instead of one that falls, the best of them with the other seed too. In the end stands
+what is to be entered as `tuned`.
 
 All trials are written down, in `trials.jsonl`, a round at a time; a search that was stopped
 resumes by the same command.
 """
 
 import json
+import shlex
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from experiments import start, terminal
 from experiments.fields import UsageError
 from experiments.files import new_file, read_json, write_json
-from experiments.reports.pages.studies import trials as trials_
+from experiments.reports.pages.studies import trials
 from experiments.runs.environment import environment
-from experiments.runs.log import read_log
-from experiments.studies.contenders import CONTENDERS
-from experiments.studies.spaces import Space, changed, spread
+from experiments.runs.folder import alone
+from experiments.studies.contenders import AGAIN, CONTENDERS, ROUNDS, STEPS, TRIALS, Contender
+from experiments.studies.rounds import search
 from experiments.studies.trainer import Trainer
-
-FIRST_SEED = 1_000  # of all trials; that of the best, once more, follows
-OPERATIONS = ("mul", "sub")
-
-
-def scores(curves: np.ndarray) -> np.ndarray:
-  """Of (trials, operations, epochs): (trials,)."""
-  last = curves[..., -max(1, curves.shape[-1] // 4) :]
-  return last.mean((1, 2)) + 0.1 * curves.mean((1, 2))
-
-
-def search(
-  trainer: Trainer,
-  space: Space,
-  *,
-  trials: int,
-  rounds: int,
-  again: int = 0,
-  first: Sequence[Mapping[str, float]] = (),
-  stream: int = 0,
-  known: Sequence[Mapping[str, Any]] = (),
-) -> Iterator[list[dict[str, Any]]]:
-  """Yields the trials of each round that is not known, with their curves.
-
-  Args:
-    trainer: of the space.
-    space: what is searched.
-    trials: of a round.
-    rounds: the first is spread over the space, each later one nearer to the best so far.
-    again: how many of the best have one more round, with another seed.
-    first: the first trials; the others of their round are drawn.
-    stream: of random numbers.
-    known: the trials of the first rounds, from an earlier search of the same numbers.
-  """
-  rng = np.random.default_rng(stream)
-  best: list[tuple[float, dict[str, float]]] = []
-  for number in range(rounds + bool(again)):
-    seed = FIRST_SEED
-    if number == 0:
-      chosen = [*map(dict, first), *spread(space, trials - len(first), rng)]
-    elif number < rounds:
-      top = [trial for _, trial in best[: max(2, trials // 16)]]
-      pairs = rng.integers(len(top), size=(trials, 2))
-      width = 0.2 * 0.7**number
-      chosen = [changed(top[i], top[j], space, width, rng) for i, j in pairs]
-    else:
-      unique = {tuple(trial.items()): trial for _, trial in best}
-      chosen, seed = [*unique.values()][:again], FIRST_SEED + 1
-    rows = [dict(row) for row in known if row["round"] == number]
-    if len(rows) < len(chosen):
-      rows = _trained(trainer, number, seed, chosen)
-      yield rows
-    found = [(row["score"], trial) for row, trial in zip(rows, chosen, strict=True)]
-    best = sorted([*best, *found], key=lambda one: -one[0])
-
-
-def _trained(
-  trainer: Trainer, number: int, seed: int, chosen: Sequence[dict[str, float]]
-) -> list[dict[str, Any]]:
-  members = [
-    {**trial, "operation": operation, "seed": seed} for trial in chosen for operation in OPERATIONS
-  ]
-  curves = trainer.curves(members).reshape(len(chosen), len(OPERATIONS), -1)
-  return [
-    {
-      "round": number,
-      "seed": seed,
-      "score": round(float(score), 4),
-      **trial,
-      "val_accuracy": np.round(curve.astype(np.float64), 4).tolist(),
-    }
-    for trial, score, curve in zip(chosen, scores(curves), curves, strict=True)
-  ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """The command line; returns the exit code."""
+  words = list(sys.argv[1:] if argv is None else argv)
 
   def run():
     parser = terminal.Parser("python -m experiments.studies.search", __doc__ or "")
     searched = ", ".join(name for name, each in CONTENDERS.items() if each.space)
     parser.add_argument("name", metavar="NAME", help=f"one of {searched}")
-    parser.add_argument("--trials", type=int, default=64, help="of each round")
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--again", type=int, default=0, help="of the best, with another seed")
-    parser.add_argument("--steps", type=int, default=120, help="of each run")
+    usual = {"trials": TRIALS, "rounds": ROUNDS, "again": AGAIN}
+    helps = "of each round", "all but the last", "how many of the best, with another seed"
+    for (name, number), about in zip(usual.items(), helps, strict=True):
+      parser.add_argument(f"--{name}", type=int, help=f"{about} (default: {number})")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of each run (default: {STEPS})")
     parser.add_argument("--width", type=int, default=1, help="runs side by side")
     parser.add_argument("--constant", action="store_true", help="known settings, at constant rates")
-    parser.add_argument("--out", type=terminal.a_path, required=True)
-    given = parser.read(argv)
+    parser.add_argument("--out", type=terminal.a_path, help="a folder (default: the committed one)")
+    given = parser.read(words)
     if given.name not in searched.split(", "):
       raise UsageError(f"NAME must be one of {searched}; got {given.name!r}.")
-    for name in ("trials", "rounds", "steps", "width"):
-      if getattr(given, name) < 1:
-        raise UsageError(f"--{name} must be at least 1; got {getattr(given, name)}.")
-    if not 0 <= given.again <= given.trials:
-      raise UsageError(f"--again must be from 0 to --trials {given.trials}; got {given.again}.")
+    asked = {name: getattr(given, name) for name in usual if getattr(given, name) is not None}
+    size = usual | asked
+    for name, value in {**size, "steps": given.steps, "width": given.width}.items():
+      if name != "again" and value < 1:
+        raise UsageError(f"--{name} must be at least 1; got {value}.")
+    if not 0 <= size["again"] <= size["trials"]:
+      raise UsageError(f"--again must be from 0 to --trials {size['trials']}; got {size['again']}.")
     each = CONTENDERS[given.name]
-    size = {"trials": given.trials, "rounds": given.rounds, "again": given.again}
+    _check(given.name, each)
     first: list[Mapping[str, float]] = [each.first] if each.first else []
     fixed = {**each.fixed, "steps": given.steps}
     if given.constant:
-      if any(value != parser.get_default(option) for option, value in size.items()):
+      if asked:
         raise UsageError("--constant has no --trials, --rounds or --again.")
-      first, fixed = _known(given.name), {**fixed, "lr_end": 1.0}
+      first, fixed = _known(given.name, fixed), {**fixed, "lr_end": 1.0}
       size = {"trials": len(first), "rounds": 1, "again": 1}
-    _run(given.name, fixed, first, size, given.width, given.out)
+    out = given.out or (trials.CONSTANT if given.constant else trials.TUNING) / given.name
+    with alone(out):
+      try:
+        rows = _run(given.name, fixed, first, size, given.width, out)
+      except KeyboardInterrupt:
+        again = shlex.join(["python", "-m", "experiments.studies.search", *words])
+        raise KeyboardInterrupt(f"stopped; to resume:\n{again}") from None
+    kind = "constant" if given.constant else "falling" if "lr_end" in each.fixed else "own"
+    print(f"best at {kind} rates: {trials.best(rows, [*each.space])}")
+    if given.constant:
+      print(
+        f"to be entered as tuned: {trials.chosen(trials.read(trials.TUNING / given.name), rows)}"
+      )
+    elif kind == "falling":
+      print(f"now: python -m experiments.studies.search {given.name} --constant")
 
   return terminal.run_main(run)
 
 
-def _known(name: str) -> list[Mapping[str, float]]:
+def _check(name: str, each: Contender) -> None:
+  """Raises a `UsageError` for an entry that would be found wrong when all is trained."""
+  if each.first and each.first.keys() != each.space.keys():
+    numbers = ", ".join(each.space)
+    raise UsageError(
+      f"the first trial of {name} must have the numbers of its space, {numbers}; "
+      f"got {', '.join(each.first)}."
+    )
+  for number, (low, high, log) in each.space.items():
+    if not (low > 0 if log else True) or not low < high:
+      raise UsageError(
+        f"the space of {name} must go up, and from above 0 for a logarithm; got {number} from "
+        f"{low:g} to {high:g}."
+      )
+
+
+def _known(name: str, fixed: Mapping[str, Any]) -> list[Mapping[str, float]]:
   """The settings of a method that are known: its source's, what a search found, and another."""
-  if not (trials_.TUNING / name / trials_.LOG).exists():
-    raise UsageError(f"--constant needs the trials of {name} in {trials_.TUNING}.")
-  each, (_, rows) = CONTENDERS[name], trials_.read(trials_.TUNING / name)
-  settings = (each.first, trials_.best(rows, [*each.space]), each.known)
+  if "lr_end" not in fixed:
+    raise UsageError(f"--constant needs a rate that falls; {name} has no lr_end among its fixed.")
+  if not (trials.TUNING / name).exists():
+    raise UsageError(f"--constant needs the trials of {name} in {trials.TUNING}.")
+  form, rows = trials.read(trials.TUNING / name)
+  if form["fixed"] != fixed:
+    raise UsageError(
+      f"--constant needs the trials of {name} with what is fixed now, {_told(fixed)}; they have "
+      f"{_told(form['fixed'])}."
+    )
+  each = CONTENDERS[name]
+  settings = (each.first, trials.best(rows, [*each.space]), each.known)
   return [*{tuple(setting.items()): setting for setting in settings if setting}.values()]
+
+
+def _told(fixed: Mapping[str, Any]) -> str:
+  return ", ".join(f"{name} {value}" for name, value in fixed.items())
 
 
 def _run(
@@ -161,43 +133,49 @@ def _run(
   size: Mapping[str, int],
   width: int,
   out: Path,
-) -> None:
+) -> list[trials.Trial]:
+  """Trains what is not there yet; returns all trials."""
   space = CONTENDERS[name].space
   form = {"search": name, **size, "fixed": fixed, "space": space}
   form["first"] = first if len(first) > 1 else dict(*first)
   form = json.loads(json.dumps(form))
-  before = read_json(out / trials_.FORM)
-  if before and {n: before.get(n) for n in form} != form:
-    raise UsageError(f"--out {out} holds another search: name a new folder.")
-  out.mkdir(parents=True, exist_ok=True)
-  if not before:
-    write_json(out / trials_.FORM, {**form, "environment": environment()})
-  log = out / trials_.LOG
-  known = _whole_rounds(read_log(log) if log.exists() else [], **size)
-  trainer = Trainer(fixed, space, width)
+  before, done = _before(out, form)
+  trainer = Trainer(fixed, space, width)  # raises for settings that are none
   stream = zlib.crc32(name.encode())  # else methods with as many numbers had the same points
-  for rows in search(trainer, space, **size, first=first, stream=stream, known=[*known]):
-    known += rows
-    with new_file(log) as part:
-      part.write_text("".join(json.dumps(row) + "\n" for row in known))
-    score = max(row["score"] for row in rows)
-    total = size["rounds"] + bool(size["again"])
+  rounds = search(trainer, space, **size, first=first, stream=stream, done=[*done])
+  total, seen = size["rounds"] + bool(size["again"]), {row["round"] for row in done}
+  here = environment()
+  if not before:
+    before = {**form, "environment": here}
+    write_json(out / trials.FORM, before)
+  elif len(seen) < total:
+    before["resumed"] = [*before.get("resumed", []), here]
+    write_json(out / trials.FORM, before)
+  else:
+    print(f"{out} has all trials, of commit {before['environment'].get('commit')}")
+  for rows in rounds:
+    done += rows
+    with new_file(out / trials.LOG) as part:
+      part.write_text("".join(json.dumps(row) + "\n" for row in done))
+    score = max(row["score"] for row in done)
     print(f"{name}, round {rows[0]['round'] + 1} of {total}: best score {score:.3f}", flush=True)
-  print(trials_.best(known, [*space]))
+  return done
 
 
-def _whole_rounds(
-  rows: Sequence[dict[str, Any]], trials: int, rounds: int, again: int
-) -> list[dict[str, Any]]:
-  """Those of rounds that are complete: a round is written when it has ended."""
-  sizes = [*[trials] * rounds, again]
-  found: list[dict[str, Any]] = []
-  for number, size in enumerate(sizes):
-    own = [row for row in rows if row["round"] == number]
-    if len(own) < size:
-      break
-    found += own
-  return found
+def _before(out: Path, form: Mapping[str, Any]) -> tuple[dict[str, Any], list[trials.Trial]]:
+  """What a folder has of this search: its form, and the trials of the rounds that are whole."""
+  before = read_json(out / trials.FORM)
+  other = [
+    f"{name} {before.get(name)}, not {value}" for name, value in form.items()
+    if before.get(name) != value
+  ]  # fmt: skip
+  if before and other:
+    raise UsageError(f"--out {out} holds another search: name a new folder. It has {other[0]}.")
+  if not before and (out / trials.LOG).exists():
+    raise UsageError(f"--out {out} holds trials without their {trials.FORM}: name a new folder.")
+  if not before or not (out / trials.LOG).exists():
+    return before, []
+  return before, trials.whole_rounds(out / trials.LOG, form)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def page(monkeypatch):
   monkeypatch.setitem(TASKS, "neuron", module.NEURON)
   for method in (module.CAPPED, module.SIGN, module.SMOOTHED):
     monkeypatch.setitem(METHODS, method.name, method)
+  monkeypatch.setitem(OPTIMIZERS, "lion", module.LION)
   yield module
   FIGURES.clear()
   FIGURES.update(before)
@@ -83,6 +84,15 @@ def test_a_method_instead_of_the_optimizer(page, capsys):
   assert "--b1" in capsys.readouterr().err
   assert commands.run_main("modular", [*TINY, "--method", "sign", "--optimizer", "adam"]) == 2
   assert "--optimizer" in capsys.readouterr().err
+
+
+def test_an_optimizer(page):
+  """Lion takes signs alone; a default counts where the task's source says nothing."""
+  updates = updates_of("baseline", optimizer="lion", weight_decay=0.5)
+  assert all(np.all(np.asarray(leaf) == -1.0) for leaf in jax.tree.leaves(updates))
+  given = {"method": "baseline", "optimizer": "lion"}
+  assert settings.make("modular", **given)["b2"] == 0.98
+  assert settings.make("neuron", **given)["b2"] == 0.99
 
 
 def updates_of(method, plain=True, **own):

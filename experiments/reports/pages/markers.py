@@ -80,25 +80,28 @@ def _made(name: str, old: str, begins_line: bool) -> str:
   return old.strip() if old.split() == new.split() else new
 
 
-def rewrite(page: Path, *, check: bool = False) -> bool:
-  """Writes a page anew where that changes it.
+def rewrite_all(*, check: bool = False) -> list[Path]:
+  """Writes the pages anew whose text changes, once all could be made.
 
   Args:
-    page: the file.
     check: only look.
 
   Returns:
-    Whether it changes.
+    Those that change.
 
   Raises:
-    UsageError: for wrong markers, naming the file.
+    UsageError: for wrong markers, or logs that are missing or damaged, naming the file.
   """
-  before = page.read_text(encoding="utf-8")
+  made = {page: _rendered(page) for page in PAGES}
+  changed = [page for page, text in made.items() if page.read_text(encoding="utf-8") != text]
+  for page in () if check else changed:
+    with new_file(page) as part:
+      part.write_text(made[page], encoding="utf-8")
+  return changed
+
+
+def _rendered(page: Path) -> str:
   try:
-    after = render(before)
+    return render(page.read_text(encoding="utf-8"))
   except UsageError as error:
     raise UsageError(f"{page}: {error}") from None
-  if after != before and not check:
-    with new_file(page) as part:
-      part.write_text(after, encoding="utf-8")
-  return after != before

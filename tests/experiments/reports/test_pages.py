@@ -79,6 +79,16 @@ def test_wrong_markers(text, page, capsys):
   assert page.read_text() == text
 
 
+def test_one_page_that_cannot_be_made_leaves_all_as_they_are(page, monkeypatch, capsys):
+  wrong = page.with_name("wrong.md")
+  monkeypatch.setattr(markers, "PAGES", (page, wrong))
+  page.write_text("of <!-- begin seeds -->six<!-- end -->")
+  wrong.write_text("<!-- end -->")
+  assert pages.main([]) == 2
+  assert str(wrong) in capsys.readouterr().err
+  assert page.read_text() == "of <!-- begin seeds -->six<!-- end -->"
+
+
 def test_the_command(page, capsys):
   stale = "of <!-- begin seeds -->six<!-- end -->"
   page.write_text(stale)

@@ -1,9 +1,11 @@
 """Scores of the benchmark, on logs written by hand."""
 
+import dataclasses
 import math
 
 import pytest
 
+from experiments.fields import UsageError
 from experiments.reports import read
 from experiments.reports.pages.studies import leaderboard, scores, tuned_claims
 from experiments.studies.contenders import CONTENDERS
@@ -95,8 +97,13 @@ def test_why_runs_do_not_hold(scored):
 def test_pairs_are_against_adamw(scored, monkeypatch):
   monkeypatch.setattr(leaderboard, "AGAINST", "late")
   *_, early, late = leaderboard._pairs(["early", "late"]).splitlines()
-  assert [cell.split()[-1] for cell in early.strip(" |").split(" | ")[1:]] == ["better"] * 2
-  assert late == "| late |  |  |"
+  words = early.strip(" |").split(" | ")
+  assert [cell.split()[-1] for cell in words[1::2]] == ["better"] * 2
+  assert words[2::2] == ["20 of 20", "20 of 20"]
+  assert late == "| late |  | 19 of 20 |  | 19 of 20 |"
+  scored["early"][0] = dataclasses.replace(scored["early"][0], steps=1_001)
+  with pytest.raises(UsageError, match="one budget of steps"):
+    leaderboard._pairs(["early", "late"])
 
 
 def test_where_hardly_a_run_gets_there_nothing_is_compared(scored):
@@ -116,7 +123,7 @@ def test_what_is_lost_counts_against_what_came_after(tmp_path):
 
 def test_a_method_without_costs_is_in_the_table_of_costs(scored):
   *_, early, _ = leaderboard._costs(["early", "late"]).splitlines()
-  assert early == "| early |" + " - |" * 8
+  assert early == "| early |" + " not measured |" * 3 + " - |" * 5
 
 
 def test_claims_are_of_methods_that_can_be_scored():

@@ -7,11 +7,13 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.fields import UsageError
 from experiments.reports.pages.markers import RESULTS
 from experiments.reports.pages.studies import trials
 from experiments.reports.read import read_runs
 from experiments.runs import plan, settings
-from experiments.studies import search, spaces
+from experiments.studies import rounds as rounds_
+from experiments.studies import spaces
 from experiments.studies.contenders import (
   AGAIN,
   CONTENDERS,
@@ -58,12 +60,12 @@ def test_known_settings_are_tried_at_a_constant_rate(name):
   known = [setting for setting in (each.first, falling, each.known) if setting]
   *tried, again = settings_
   assert [s for s in tried if s not in known] == [s for s in known if s not in tried] == []
-  seeds = [trial["seed"] - search.FIRST_SEED for trial in found]
+  seeds = [trial["seed"] - rounds_.FIRST_SEED for trial in found]
   assert seeds == [0] * len(tried) + [1]
   scores = [trial["score"] for trial in found[:-1]]
   assert again == tried[scores.index(max(scores))]
   curves = np.array([trial["val_accuracy"] for trial in found])
-  np.testing.assert_allclose([t["score"] for t in found], search.scores(curves), atol=2e-4)
+  np.testing.assert_allclose([t["score"] for t in found], rounds_.scores(curves), atol=2e-4)
 
 
 @pytest.mark.parametrize("name", SEARCHED)
@@ -98,11 +100,14 @@ def test_scored_is_the_best_of_as_many_trials_as_all_have(name):
   rounds = [*np.repeat(range(ROUNDS), TRIALS), *[ROUNDS] * AGAIN]
   assert [trial["round"] for trial in found] == rounds
   seeds = {trial["round"]: trial["seed"] for trial in found}
-  assert seeds == {**dict.fromkeys(range(ROUNDS), search.FIRST_SEED), ROUNDS: search.FIRST_SEED + 1}
+  assert seeds == {
+    **dict.fromkeys(range(ROUNDS), rounds_.FIRST_SEED),
+    ROUNDS: rounds_.FIRST_SEED + 1,
+  }
   assert {n: found[0][n] for n in each.space} == each.first
   assert each.tuned == trials.found(name)
   curves = np.array([trial["val_accuracy"] for trial in found])
-  np.testing.assert_allclose([t["score"] for t in found], search.scores(curves), atol=2e-4)
+  np.testing.assert_allclose([t["score"] for t in found], rounds_.scores(curves), atol=2e-4)
 
 
 def test_the_command_on_the_page_is_the_open_track_s_winner():
@@ -115,7 +120,7 @@ def test_the_command_on_the_page_is_the_open_track_s_winner():
 def test_no_search_trains_with_a_seed_that_is_scored():
   for part in LEADERBOARD.parts.values():
     for full in (False, True):
-      assert max(member["seed"] for member in part.members(full=full)) < search.FIRST_SEED
+      assert max(member["seed"] for member in part.members(full=full)) < rounds_.FIRST_SEED
 
 
 @pytest.mark.parametrize("name", TUNED)
@@ -142,5 +147,15 @@ def made_of(made):
   return {name: made[name] for name in ("operation", "seed", "steps")}
 
 
+def test_a_method_with_trials_and_no_scores_is_named(monkeypatch):
+  """Else the tables would be without it."""
+  monkeypatch.setattr(trials, "methods", lambda *, reference: ["adamw"])
+  with pytest.raises(UsageError, match=r"adam has trials and no scores.*--part adam"):
+    trials.benchmark_trials()
+
+
 def test_every_tuned_method_is_scored():
-  assert list(LEADERBOARD.parts) == TUNED
+  scored = {
+    file.parent.name for file in (RESULTS / "studies" / "leaderboard").glob("*/summary.json")
+  }
+  assert scored == {*LEADERBOARD.parts} == {*TUNED}

@@ -2,12 +2,16 @@
 
 import functools
 import json
+import zlib
 
 import numpy as np
 import pytest
 
+from experiments.fields import UsageError
 from experiments.reports.pages.studies import trials
 from experiments.runs import plan, settings
+from experiments.runs.folder import alone
+from experiments.studies import rounds as rounds_
 from experiments.studies import search, spaces
 from experiments.studies import trainer as trainer_
 from experiments.studies.contenders import Contender
@@ -24,7 +28,7 @@ def trainer(width):
 
 
 def found(width=3, **given):
-  return [*search.search(trainer(width), SPACE, trials=5, **given)]
+  return [*rounds_.search(trainer(width), SPACE, trials=5, **given)]
 
 
 @functools.cache
@@ -36,7 +40,7 @@ def test_a_trial_is_an_ordinary_run():
   first = settings.make("modular", **FIXED)
   run = Population(plan.train_of(first), plan.init_of(first)[0], epochs=1)
   for row in both_rounds()[0][:2]:
-    for operation, curve in zip(search.OPERATIONS, row["val_accuracy"], strict=True):
+    for operation, curve in zip(rounds_.OPERATIONS, row["val_accuracy"], strict=True):
       numbers = {name: row[name] for name in SPACE}
       made = settings.make("modular", **FIXED, **numbers, operation=operation, seed=row["seed"])
       run.begin([plan.init_of(made)[0]])
@@ -47,8 +51,8 @@ def test_a_trial_is_an_ordinary_run():
 def test_the_score_is_the_last_quarter_and_a_tenth_of_the_way():
   held, lost = [0.0] * 6 + [1.0] * 2, [0.0] * 6 + [1.0, 0.0]
   curves = np.array([[held, held], [lost, held], [[0.0] * 8] * 2])
-  np.testing.assert_allclose(search.scores(curves), [1.0 + 0.025, 0.75 + 0.01875, 0.0])
-  np.testing.assert_allclose(search.scores(np.ones((1, 2, 3))), [1.1])
+  np.testing.assert_allclose(rounds_.scores(curves), [1.0 + 0.025, 0.75 + 0.01875, 0.0])
+  np.testing.assert_allclose(rounds_.scores(np.ones((1, 2, 3))), [1.1])
 
 
 def test_trials_stay_in_the_space_and_come_nearer():
@@ -94,12 +98,12 @@ def test_the_second_round_stays_near_the_best_two():
       return np.array([[member["b1"]] for member in members])
 
   flat = Flat()
-  both = search.search(flat, SPACE, trials=6, rounds=2, stream=5)
+  both = rounds_.search(flat, SPACE, trials=6, rounds=2, stream=5)
   seen = [[row["b1"] for row in rows] for rows in both]
   best = sorted(seen[0])[-2:]
   reach = 4 * 0.14 * 0.4  # of a space 0.4 wide
   assert all(best[0] - reach <= b1 <= best[1] + reach for b1 in seen[1])
-  other = next(search.search(flat, SPACE, trials=6, rounds=1, stream=6))
+  other = next(rounds_.search(flat, SPACE, trials=6, rounds=1, stream=6))
   assert [row["b1"] for row in other] != seen[0]
 
 
@@ -126,7 +130,7 @@ def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith(f"tiny, round {resumed} of 3")
 
 
-def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch):
+def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch, capsys):
   first, known = {"learning_rate": 0.01, "b1": 0.6}, {"learning_rate": 0.02, "b1": 0.7}
   falling = {**FIXED, "schedule": "linear", "lr_end": 0.1}
   tiny = Contender(falling, SPACE, first, known=known)
@@ -137,6 +141,7 @@ def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch):
   assert search.main(["tiny", *size, "--out", str(tmp_path / "TUNING" / "tiny")]) == 0
   out = tmp_path / "CONSTANT" / "tiny"
   assert search.main(["tiny", "--constant", "--steps", "9", "--out", str(out)]) == 0
+  assert capsys.readouterr().out.endswith(f"to be entered as tuned: {trials.found('tiny')}\n")
   (form, rows), (_, before) = trials.read(out), trials.read(tmp_path / "TUNING" / "tiny")
   assert form["fixed"] == {**falling, "lr_end": 1.0}
   best = trials.best(before, [*SPACE])
@@ -160,8 +165,9 @@ def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch):
     (["quadratic_recipe"], "got 'quadratic_recipe'"),  # it has nothing to search
     (["recipe", "--trials", "0"], "--trials must be at least 1"),
     (["recipe", "--trials", "3", "--again", "4"], "--again must be from 0 to --trials 3; got 4"),
-    (["recipe", "--steps", "60"], "holds another search"),
-    (["recipe", "--constant"], "--constant needs the trials of recipe"),
+    (["recipe", "--steps", "60"], "holds another search: name a new folder. It has search filter"),
+    (["adamw_b1", "--constant"], "--constant needs the trials of adamw_b1"),
+    (["recipe", "--constant"], "--constant needs a rate that falls; recipe has no lr_end"),
     (["recipe", "--constant", "--rounds", "2"], "--constant has no --trials, --rounds or --again"),
   ],
 )
@@ -171,3 +177,126 @@ def test_bad_input_is_one_line(words, told, tmp_path, capsys):
   error = capsys.readouterr().err
   assert told in error
   assert error.count("\n") == 1
+
+
+@pytest.fixture
+def searched(tmp_path, monkeypatch):
+  """A search that has ended, in `tmp_path`: it can only be looked at."""
+  each = Contender(FIXED, SPACE)
+  monkeypatch.setattr(search, "CONTENDERS", {"tiny": each})
+  form = {"search": "tiny", "trials": 2, "rounds": 1, "again": 0, "fixed": FIXED, "space": SPACE}
+  form |= {"first": {}, "environment": {"commit": "of then"}}
+  (tmp_path / trials.FORM).write_text(json.dumps(form))
+  drawn = spaces.spread(SPACE, 2, np.random.default_rng(zlib.crc32(b"tiny")))
+  more = {"round": 0, "seed": 1_000, "val_accuracy": [[0.5], [0.5]]}
+  rows = [{**more, "score": score, **trial} for score, trial in zip((0.5, 0.6), drawn, strict=True)]
+  (tmp_path / trials.LOG).write_text("".join(json.dumps(row) + "\n" for row in rows))
+  return tmp_path
+
+
+COMMAND = ["tiny", "--trials", "2", "--rounds", "1", "--again", "0", "--steps", "9", "--out"]
+
+
+def test_a_search_that_has_ended_says_of_which_commit_it_is(searched, capsys):
+  before = {file.name: file.read_text() for file in searched.glob("*.json*")}
+  assert search.main([*COMMAND, str(searched)]) == 0
+  out = capsys.readouterr().out
+  assert "has all trials, of commit of then" in out
+  assert f"best at own rates: {trials.best(trials.read(searched)[1], [*SPACE])}" in out
+  assert {file.name: file.read_text() for file in searched.glob("*.json*")} == before
+
+
+def lines(change):
+  """Changes the lines of a log."""
+
+  def damage(folder):
+    log = folder / trials.LOG
+    log.write_text("\n".join(change(log.read_text().splitlines())) + "\n")
+
+  return damage
+
+
+def row(**change):
+  """Changes the first trial, or takes what is None from it."""
+
+  def changed(rows):
+    first = {n: v for n, v in {**json.loads(rows[0]), **change}.items() if v is not None}
+    return [json.dumps(first), *rows[1:]]
+
+  return lines(changed)
+
+
+@pytest.mark.parametrize(
+  ("damage", "told"),
+  [
+    (lines(lambda rows: ["garbage", *rows[1:]]), "trials.jsonl, line 1, is damaged"),
+    (lines(lambda rows: [rows[0], "[1]"]), "line 2, is damaged"),
+    (lines(lambda rows: [*rows, rows[0]]), "has 3 trials of round 0, which has 2"),
+    (row(score=None), "line 1, is no trial: it has no score"),
+    (row(b1=None), "line 1, is no trial: it has no b1"),
+    (row(b1="high"), "line 1, is damaged"),
+    (row(val_accuracy=[0.5, [0.5]]), "line 1, is damaged"),
+    (row(b1=0.55), "the trials of round 0 are not those that this search has there"),
+    (lambda folder: (folder / trials.FORM).unlink(), "holds trials without their search.json"),
+    (lambda folder: (folder / trials.FORM).write_text("{}"), "trials without their search.json"),
+    (lambda folder: (folder / trials.FORM).write_text("[]"), "search.json is damaged"),
+    (lambda folder: (folder / trials.LOG).write_bytes(b"\xff\xfe\n\0\n"), "line 1, is damaged"),
+  ],
+)
+def test_a_damaged_search_stays_as_it_is(damage, told, searched, capsys):
+  damage(searched)
+  before = {file.name: file.read_bytes() for file in searched.glob("*.json*")}
+  assert search.main([*COMMAND, str(searched)]) == 2
+  error = capsys.readouterr().err
+  assert told in error
+  assert error.count("\n") == 1
+  assert {file.name: file.read_bytes() for file in searched.glob("*.json*")} == before
+
+
+def test_a_search_is_read_when_it_has_ended(searched):
+  assert len(trials.read(searched)[1]) == 2
+  lines(lambda rows: rows[:1])(searched)
+  with pytest.raises(UsageError, match="has 0 of 2 trials"):
+    trials.read(searched)
+  (searched / trials.LOG).unlink()
+  with pytest.raises(UsageError, match="must have a search"):
+    trials.read(searched)
+
+
+@pytest.mark.parametrize(
+  ("each", "told"),
+  [
+    (Contender(FIXED, SPACE, {"b1": 0.6}), "must have the numbers of its space, learning_rate, b1"),
+    (
+      Contender(FIXED, SPACE, {"learning_rate": 0.01, "b1": 0.6, "b2": 0.9}),
+      "got learning_rate, b",
+    ),
+    (Contender(FIXED, {"weight_decay": (0.0, 1.0, True)}), "above 0 for a logarithm; got weight_d"),
+    (Contender(FIXED, {"b1": (0.9, 0.5, False)}), "must go up"),
+    (Contender({**FIXED, "optimizer": "adamn"}, SPACE), "adamn"),
+  ],
+)
+def test_an_entry_that_is_wrong_trains_nothing(each, told, tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(search, "CONTENDERS", {"tiny": each})
+  out = tmp_path / "out"
+  assert search.main([*COMMAND, str(out)]) == 2
+  assert told in capsys.readouterr().err
+  assert not out.exists() or not [*out.glob("*.json*")]
+
+
+def test_a_folder_is_one_search_s_at_a_time(tmp_path, capsys):
+  with alone(tmp_path):
+    assert search.main(["recipe", "--out", str(tmp_path)]) == 2
+  assert "in use by another process" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_resume(tmp_path, monkeypatch, capsys):
+  def stop(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(trainer_.Trainer, "curves", stop)
+  words = ["adamw", "--out", str(tmp_path)]
+  assert search.main(words) == 130
+  assert capsys.readouterr().err.endswith(
+    f"to resume:\npython -m experiments.studies.search {' '.join(words)}\n"
+  )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from experiments.reports import results, tables
 from experiments.reports.pages.markers import RESULTS, block
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
-from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, spread
+from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, reached, spread
 from experiments.reports.pages.studies.scores import (
   NEVER,
   RECIPE,
@@ -101,7 +101,7 @@ def _costs(names: Sequence[str]) -> str:
   rows: list[tuple[str, ...]] = [("method", *header, "seconds to held")]
   for name in names:
     if (cost := measured.get(name)) is None:  # not measured yet
-      rows.append((name, *["-"] * (len(header) + 1)))
+      rows.append((name, *["not measured"] * 3, *["-"] * (len(header) - 2)))
       continue
     pace, work = cost["ms a step"][0], cost["GFLOP a step"]
     own = f"{pace:.1f}", f"{work:.2f}", f"{cost['state arrays']:.0f}"
@@ -129,11 +129,14 @@ def benchmark_machines() -> str:
 
 def _pairs(names: Sequence[str]) -> str:
   """Each against tuned AdamW."""
-  figures = {"95 % held": HELD, "95 %": FIRST}
-  rows: list[tuple[str, ...]] = [("method", *(f"{words}, to {AGAINST}'s" for words in figures))]
-  for name in names if AGAINST in names else ():
-    cells = ("" if name == AGAINST else told(name, AGAINST, each) for each in figures.values())
-    rows.append((name, *cells))
+  words = f"95 % held, to {AGAINST}'s", "runs that hold", f"95 %, to {AGAINST}'s", "runs that cross"
+  rows: list[tuple[str, ...]] = [("method", *words)]
+  for name in names:
+    runs, cells = runs_of(STUDY, name), [name]
+    for figure in (HELD, FIRST):
+      ratio = "" if name == AGAINST else told(name, AGAINST, figure)
+      cells += [ratio, f"{reached(runs, figure)} of {len(runs)}"]
+    rows.append(tuple(cells))
   return tables.markdown(rows)
 
 

@@ -1,5 +1,6 @@
 """Scores of the benchmark: from when a method holds its goal, and one method against another."""
 
+from experiments.fields import UsageError
 from experiments.reports import paired
 from experiments.reports.pages.markers import RESULTS
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
@@ -71,7 +72,14 @@ def held_for(run: Run, steps: int) -> int | None:
 
 
 def compared(name: str, other: str, figure: str = HELD) -> paired.Ratio:
-  """One method's steps to another's, on the seeds that both have; without a crossing the budget."""
+  """One method's steps to another's, on the seeds that both have; without a crossing the budget.
+
+  Raises:
+    UsageError: if they had different ones.
+  """
+  budgets = {run.steps for each in (name, other) for run in runs_of(STUDY, each)}
+  if len(budgets) > 1:
+    raise UsageError(f"{name} and {other} must have one budget of steps; they have {budgets}.")
   seeds = {run.seed for run in runs_of(STUDY, name)} & {run.seed for run in runs_of(STUDY, other)}
   ours, theirs = (_steps(each, sorted(seeds), figure) for each in (name, other))
   return paired.ratio(ours, theirs)

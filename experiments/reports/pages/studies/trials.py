@@ -3,13 +3,17 @@
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from experiments.fields import UsageError
+from experiments.files import read_json
 from experiments.reports import tables
 from experiments.reports.pages.markers import RESULTS, block
-from experiments.reports.pages.studies.scores import GOAL
+from experiments.reports.pages.studies.scores import GOAL, STUDY, methods
 
 TUNING, CONSTANT = RESULTS / "benchmark_tuning", RESULTS / "benchmark_constant"
 Trial = Mapping[str, Any]
@@ -17,9 +21,57 @@ FORM, LOG = "search.json", "trials.jsonl"
 
 
 def read(folder: Path) -> tuple[dict[str, Any], list[Trial]]:
-  """What was searched, and all that was trained for it."""
-  lines = (folder / LOG).read_text().splitlines()
-  return json.loads((folder / FORM).read_text()), [json.loads(line) for line in lines]
+  """What was searched, and all that was trained for it.
+
+  Raises:
+    UsageError: if a file is missing or damaged, or the search has not ended.
+  """
+  form = read_json(folder / FORM)
+  if not form or not (folder / LOG).exists():
+    raise UsageError(f"{folder} must have a {FORM} and a {LOG}.")
+  found, sizes = whole_rounds(folder / LOG, form), _sizes(form)
+  if len(found) < sum(sizes):
+    raise UsageError(
+      f"{folder} has {len(found)} of {sum(sizes)} trials: the command in its {FORM} resumes it."
+    )
+  return form, found
+
+
+def _sizes(form: Mapping[str, Any]) -> list[int]:
+  """How many trials each round has."""
+  return [*[form["trials"]] * form["rounds"], form["again"]]
+
+
+def whole_rounds(log: Path, form: Mapping[str, Any]) -> list[Trial]:
+  """The trials of rounds that have ended; a last line that was torn is left out.
+
+  Raises:
+    UsageError: naming the line that is no trial of this search.
+  """
+  *lines, _ = log.read_bytes().split(b"\n")
+  rows = [_row(line, f"{log}, line {n},", form["space"]) for n, line in enumerate(lines, 1)]
+  found: list[Trial] = []
+  for number, size in enumerate(_sizes(form)):
+    own = [row for row in rows if row["round"] == number]
+    if len(own) > size:
+      raise UsageError(f"{log} has {len(own)} trials of round {number}, which has {size}.")
+    if len(own) < size:
+      break
+    found += own
+  return found
+
+
+def _row(line: bytes, where: str, space: Collection[str]) -> Trial:
+  try:
+    row = json.loads(line)
+    if any(not isinstance(row[name], int | float) for name in ("round", "seed", "score", *space)):
+      raise TypeError
+    np.asarray(row["val_accuracy"], float)
+  except KeyError as error:
+    raise UsageError(f"{where} is no trial: it has no {error.args[0]}.") from None
+  except (ValueError, TypeError, RecursionError):
+    raise UsageError(f"{where} is damaged: it is no trial.") from None
+  return row
 
 
 def best(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float]:
@@ -45,17 +97,26 @@ def _means(trials: Sequence[Trial], names: Sequence[str]) -> dict[tuple[float, .
 
 
 def found(name: str) -> dict[str, float]:
-  """The best setting of a method, its rate falling or constant; if constant it has `lr_end`.
+  """The best setting of a method, its rate falling or constant.
 
   Raises:
-    FileNotFoundError: where no search of the method is in the repository.
+    UsageError: where a file is missing or damaged.
   """
-  form, falling = read(TUNING / name)
   constant = read(CONSTANT / name)[1] if (CONSTANT / name).exists() else []
-  ends = ((falling, form["fixed"]["lr_end"]), (constant, 1.0))
-  rows = [{**row, "lr_end": end} for rows, end in ends for row in rows]
-  chosen = best(rows, [*form["space"], "lr_end"])
-  return {n: value for n, value in chosen.items() if form["fixed"].get(n) != value}
+  return chosen(read(TUNING / name), constant)
+
+
+def chosen(
+  searched: tuple[Mapping[str, Any], list[Trial]], constant: list[Trial]
+) -> dict[str, float]:
+  """The best of a search and of trials at a constant rate; one of these has `lr_end` too."""
+  form, falling = searched
+  end = form["fixed"].get("lr_end", 1.0)
+  rows = [{**row, "lr_end": end} for row in falling] + [{**row, "lr_end": 1.0} for row in constant]
+  setting = best(rows, [*form["space"], "lr_end"])
+  if setting["lr_end"] == end:
+    del setting["lr_end"]
+  return setting
 
 
 def at_border(value: float, low: float, high: float, log: bool) -> bool:
@@ -75,10 +136,19 @@ def benchmark_trials() -> str:
   """Of each search the settings tried, how many were at 95 % at the end, the first, the found.
 
   The scores are the means of two seeds, of the best at a rate that falls, and at a constant one.
+
+  Raises:
+    UsageError: for a method with trials and no scores, which all other tables would leave out.
   """
+  scored = {*methods(reference=True), *methods(reference=False)}
   header = "method", "settings", "95 % at the end", "space", "first", "found"
   rows: list[tuple[str, ...]] = [(*header, "score, falling", "score, constant")]
-  for folder in sorted(TUNING.iterdir()):
+  for folder in sorted(path for path in TUNING.iterdir() if path.is_dir()):
+    if folder.name not in scored:
+      raise UsageError(
+        f"{folder.name} has trials and no scores: "
+        f"python -m experiments.studies {STUDY} --part {folder.name}"
+      )
     form, trials = read(folder)
     space: dict[str, tuple[float, float, bool]] = form["space"]
     tried = [trial for trial in trials if trial["seed"] == trials[0]["seed"]]
@@ -90,9 +160,17 @@ def benchmark_trials() -> str:
     marked += ["constant rate"] * ("lr_end" in chosen)
     cells = map(", ".join, (ends, first, marked))
     scores = (_score(place / folder.name, [*space]) for place in (TUNING, CONSTANT))
-    rows.append((folder.name, str(len(tried)), str(there), *cells, *scores))
+    settings = f"{len(tried)} + {_constant(folder.name)}"
+    rows.append((folder.name, settings, str(there), *cells, *scores))
   return tables.markdown(rows)
 
 
+def _constant(name: str) -> int:
+  """How many settings were tried at a constant rate."""
+  return read(CONSTANT / name)[0]["trials"] if (CONSTANT / name).exists() else 0
+
+
 def _score(folder: Path, names: Sequence[str]) -> str:
-  return f"{max(_means(read(folder)[1], names).values()):.2f}" if folder.exists() else "-"
+  if not folder.exists():
+    return "not tried"
+  return f"{max(_means(read(folder)[1], names).values()):.2f}"
