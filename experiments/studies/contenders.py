@@ -205,7 +205,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("stablemax", "adamw"),
     UNDECAYED,
     {"learning_rate": 1e-3, "weight_decay": 0.003},
-    {"learning_rate": 0.001152, "weight_decay": 0.4133},
+    {"learning_rate": 0.001152, "weight_decay": 0.4133, "lr_end": 1.0},
   ),
   "egalitarian": Contender(
     _with("egalitarian_gradient", "sgd"),
