@@ -199,7 +199,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("orthogonal_gradient", "adamw"),
     UNDECAYED,
     {"learning_rate": 1e-3, "weight_decay": 0.003},
-    {"learning_rate": 0.004754, "weight_decay": 0.2883},
+    {"learning_rate": 0.004754, "weight_decay": 0.2883, "lr_end": 1.0},
   ),
   "stablemax": Contender(
     _with("stablemax", "adamw"),
