@@ -101,7 +101,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "adam"),
     ADAM,
     {"learning_rate": 1e-3, "weight_decay": 0.005},
-    {"learning_rate": 0.003149, "weight_decay": 0.001515},
+    {"learning_rate": 0.003149, "weight_decay": 0.001515, "lr_end": 1.0},
   ),
   "adamw": Contender(
     _with("baseline", "adamw"),
