@@ -158,7 +158,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ema", "adamw"),
     {**ADAMW, **EMA},
     PUBLIC,
-    {"learning_rate": 0.00132, "weight_decay": 2.96, "alpha": 0.8945, "lamb": 0.92},
+    {"learning_rate": 0.00132, "weight_decay": 2.96, "alpha": 0.8945, "lamb": 0.92, "lr_end": 1.0},
   ),
   "ema_muon": Contender(
     _with("grokfast_ema", "muon"), {**MUON, **EMA}, {**MUON_FIRST, "alpha": 0.917, "lamb": 0.92}
