@@ -101,7 +101,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "adam"),
     ADAM,
     {"learning_rate": 1e-3, "weight_decay": 0.005},
-    {"learning_rate": 0.003149, "weight_decay": 0.001515},
+    {"learning_rate": 0.003149, "weight_decay": 0.001515, "lr_end": 1.0},
   ),
   "adamw": Contender(
     _with("baseline", "adamw"),
@@ -228,7 +228,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": (0.03, 3.0, True), "weight_decay": (0.03, 3.0, True),
      "momentum": (0.4, 0.97, False)},
     {"learning_rate": 0.3, "weight_decay": 0.3, "momentum": 0.95},
-    {"learning_rate": 0.3, "weight_decay": 0.3, "momentum": 0.9045},
+    {"learning_rate": 0.3, "weight_decay": 0.3, "momentum": 0.9045, "lr_end": 1.0},
     seeds=10,
   ),
   RECIPE: Contender({"method": RECIPE}, _around_its_own(), tuned={}, seeds=10),
