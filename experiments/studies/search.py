@@ -16,6 +16,7 @@ All trials are written down, in `trials.jsonl`, a round at a time; a search that
 resumes by the same command.
 """
 
+import argparse
 import json
 import shlex
 import sys
@@ -34,40 +35,22 @@ from experiments.studies.contenders import AGAIN, CONTENDERS, ROUNDS, STEPS, TRI
 from experiments.studies.rounds import search
 from experiments.studies.trainer import Trainer
 
+SIZE = {"trials": TRIALS, "rounds": ROUNDS, "again": AGAIN}  # of every search of the benchmark
+
 
 def main(argv: Sequence[str] | None = None) -> int:
   """The command line; returns the exit code."""
   words = list(sys.argv[1:] if argv is None else argv)
 
   def run():
-    parser = terminal.Parser("python -m experiments.studies.search", __doc__ or "")
-    searched = ", ".join(name for name, each in CONTENDERS.items() if each.space)
-    parser.add_argument("name", metavar="NAME", help=f"one of {searched}")
-    usual = {"trials": TRIALS, "rounds": ROUNDS, "again": AGAIN}
-    helps = "of each round", "all but the last", "how many of the best, with another seed"
-    for (name, number), about in zip(usual.items(), helps, strict=True):
-      parser.add_argument(f"--{name}", type=int, help=f"{about} (default: {number})")
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"of each run (default: {STEPS})")
-    parser.add_argument("--width", type=int, default=1, help="runs side by side")
-    parser.add_argument("--constant", action="store_true", help="known settings, at constant rates")
-    parser.add_argument("--out", type=terminal.a_path, help="a folder (default: the committed one)")
-    given = parser.read(words)
-    if given.name not in searched.split(", "):
-      raise UsageError(f"NAME must be one of {searched}; got {given.name!r}.")
-    asked = {name: getattr(given, name) for name in usual if getattr(given, name) is not None}
-    size = usual | asked
-    for name, value in {**size, "steps": given.steps, "width": given.width}.items():
-      if name != "again" and value < 1:
-        raise UsageError(f"--{name} must be at least 1; got {value}.")
-    if not 0 <= size["again"] <= size["trials"]:
-      raise UsageError(f"--again must be from 0 to --trials {size['trials']}; got {size['again']}.")
-    each = CONTENDERS[given.name]
+    given = _parser().read(words)
+    if given.name not in _searched():
+      raise UsageError(f"NAME must be one of {', '.join(_searched())}; got {given.name!r}.")
+    each, size = CONTENDERS[given.name], _size(given)
     _check(given.name, each)
     first: list[Mapping[str, float]] = [each.first] if each.first else []
     fixed = {**each.fixed, "steps": given.steps}
     if given.constant:
-      if asked:
-        raise UsageError("--constant has no --trials, --rounds or --again.")
       first, fixed = _known(given.name, fixed), {**fixed, "lr_end": 1.0}
       size = {"trials": len(first), "rounds": 1, "again": 1}
     out = given.out or (trials.CONSTANT if given.constant else trials.TUNING) / given.name
@@ -77,16 +60,45 @@ def main(argv: Sequence[str] | None = None) -> int:
       except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "experiments.studies.search", *words])
         raise KeyboardInterrupt(f"stopped; to resume:\n{again}") from None
-    kind = "constant" if given.constant else "falling" if "lr_end" in each.fixed else "own"
-    print(f"best at {kind} rates: {trials.best(rows, [*each.space])}")
+    print(f"best of these: {trials.best(rows, [*each.space])}")
     if given.constant:
-      print(
-        f"to be entered as tuned: {trials.chosen(trials.read(trials.TUNING / given.name), rows)}"
-      )
-    elif kind == "falling":
-      print(f"now: python -m experiments.studies.search {given.name} --constant")
+      falling = trials.read(trials.TUNING / given.name)
+      print(f"to be entered as tuned: {trials.chosen(falling, rows)}")
 
   return terminal.run_main(run)
+
+
+def _parser() -> terminal.Parser:
+  parser = terminal.Parser("python -m experiments.studies.search", __doc__ or "")
+  parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(_searched())}")
+  helps = "of each round", "all but the last", "how many of the best, with another seed"
+  for (name, number), about in zip(SIZE.items(), helps, strict=True):
+    parser.add_argument(f"--{name}", type=int, help=f"{about} (default: {number})")
+  parser.add_argument("--steps", type=int, default=STEPS, help=f"of each run (default: {STEPS})")
+  parser.add_argument("--width", type=int, default=1, help="runs side by side")
+  parser.add_argument("--constant", action="store_true", help="known settings, at constant rates")
+  parser.add_argument("--out", type=terminal.a_path, help="a folder (default: the committed one)")
+  return parser
+
+
+def _searched() -> list[str]:
+  return [name for name, each in CONTENDERS.items() if each.space]
+
+
+def _size(given: argparse.Namespace) -> dict[str, int]:
+  """Trials, rounds and again, checked as the other numbers are."""
+  asked = {name: getattr(given, name) for name in SIZE if getattr(given, name) is not None}
+  size = SIZE | asked
+  if given.constant and asked:
+    raise UsageError("--constant has no --trials, --rounds or --again.")
+  for name, value in {**size, "steps": given.steps, "width": given.width}.items():
+    if name != "again" and value < 1:
+      raise UsageError(f"--{name} must be at least 1; got {value}.")
+  if not 0 <= size["again"] <= size["trials"]:
+    raise UsageError(f"--again must be from 0 to --trials {size['trials']}; got {size['again']}.")
+  if given.out is None and (size, given.steps) != (SIZE, STEPS):
+    raise UsageError("another size than the benchmark's needs an --out: the default is committed.")
+  return size
 
 
 def _check(name: str, each: Contender) -> None:

@@ -1,5 +1,6 @@
 """Trains trials of a search: members of one compiled program, side by side or one after another."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,8 @@ class Trainer:
       rows = [self.population.advance() for _ in range(self.epochs)]
       values = [np.atleast_1d(jax.device_get(row["val_accuracy"])) for row in rows]
       found.append(np.stack(values, 1)[: len(group)])
+      if not sys.stderr.isatty():  # where there is no bar
+        print(f"{begin + len(group)} of {len(members)} runs of the round", file=sys.stderr)
     return np.nan_to_num(np.concatenate(found))
 
   def _inits(self, members: list[dict[str, Any]]) -> MemberInit:

@@ -202,7 +202,7 @@ def test_a_search_that_has_ended_says_of_which_commit_it_is(searched, capsys):
   assert search.main([*COMMAND, str(searched)]) == 0
   out = capsys.readouterr().out
   assert "has all trials, of commit of then" in out
-  assert f"best at own rates: {trials.best(trials.read(searched)[1], [*SPACE])}" in out
+  assert f"best of these: {trials.best(trials.read(searched)[1], [*SPACE])}" in out
   assert {file.name: file.read_text() for file in searched.glob("*.json*")} == before
 
 
@@ -300,3 +300,8 @@ def test_ctrl_c_says_how_to_resume(tmp_path, monkeypatch, capsys):
   assert capsys.readouterr().err.endswith(
     f"to resume:\npython -m experiments.studies.search {' '.join(words)}\n"
   )
+
+
+def test_another_size_is_not_put_where_the_benchmark_s_is(capsys):
+  assert search.main(["adamw_b1", "--steps", "30"]) == 2
+  assert "needs an --out" in capsys.readouterr().err
