@@ -119,6 +119,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "adamw"),
     {**ADAMW, "lr_embedding": (0.1, 30.0, True)},
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lr_embedding": 10.0},
+    {"learning_rate": 0.002937, "weight_decay": 1.228, "lr_embedding": 1.924},
   ),
   "nadam": Contender(
     _with("baseline", "nadam"), ADAM, {"learning_rate": 1e-3, "weight_decay": 0.005}
