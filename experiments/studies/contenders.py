@@ -146,6 +146,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "muon"),
     {**MUON, "learning_rate": RATE, "lr_matrices": (1.0, 100.0, True)},
     {**MUON_FIRST, "learning_rate": 3e-4, "lr_matrices": 66.67},
+    {"learning_rate": 0.004863, "weight_decay": 0.2381, "momentum": 0.6532, "lr_matrices": 9.692},
   ),
   "ema_adam": Contender(
     _with("grokfast_ema", "adam"),
