@@ -6,7 +6,7 @@ from experiments.reports import tables
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import runs_of
 from experiments.reports.pages.studies.ranked import FIRST
-from experiments.reports.pages.studies.scores import STUDY, holding, methods, told
+from experiments.reports.pages.studies.scores import RECIPE, STUDY, holding, methods, told
 
 
 class Claim(NamedTuple):
@@ -27,6 +27,8 @@ CLAIMS = (
   Claim("the MA filter makes AdamW sooner", "", "ma_adamw", "adamw"),
   Claim("the EMA filter makes Muon sooner", "", "ema_muon", "muon"),
   Claim("Muon is sooner than AdamW", "Tveit et al.", "muon", "adamw"),
+  Claim("Muon is sooner with a rate of the matrices' own", "", "muon_two_rates", "muon"),
+  Claim("the recipe is sooner than Muon with two rates", "ours", RECIPE, "muon_two_rates"),
   Claim("⊥Grad makes AdamW sooner", "Prieto et al.", "orthogonal", "adamw"),
   Claim("StableMax makes AdamW sooner", "Prieto et al.", "stablemax", "adamw"),
   Claim("egalitarian descent is sooner than SGD", "its paper", "egalitarian", "nesterov"),
