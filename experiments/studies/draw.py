@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.files import new_file
 from experiments.reports import figures, results
-from experiments.reports.pages.studies.grids import plain
+from experiments.reports.pages.studies.grids import SIGNS, plain
 from experiments.reports.pages.studies.ranked import FIRST, HELD, rank
 from experiments.reports.read import Run, by_setting
 from experiments.runs import identity, settings
@@ -35,6 +35,16 @@ def settings_of(parts: Mapping[str, Sequence[Run]]) -> list[tuple[str, list[Run]
 def _name(setting: str, runs: Sequence[Run]) -> str:
   task = runs[0].task.name
   return plain(setting) if task == "modular" else f"{task}: {plain(setting)}"
+
+
+def methods_of(parts: Mapping[str, Sequence[Run]]) -> list[tuple[str, list[Run]]]:
+  """Each part's runs on each operation, by the part's name, the best part first."""
+  best_first = sorted(parts, key=lambda name: rank(parts[name]))
+  return [
+    (f"{name} {sign}", [run for run in parts[name] if run.values["operation"] == operation])
+    for name in best_first
+    for operation, sign in SIGNS.items()
+  ]
 
 
 def table(study: Study, out: Path) -> str:
@@ -90,7 +100,7 @@ def write(study: Study, out: Path) -> None:
   """Prints the table, and writes the picture where there is anything of the goal to be seen."""
   parts = {name: runs for name, runs in read(study, out).items() if FIRST in runs[0].summary}
   print(table(study, out))
-  if rows := settings_of(parts):
+  if rows := methods_of(parts) if study.by_part else settings_of(parts):
     all_runs = [run for runs in parts.values() for run in runs]
     drawn = curves(all_runs) if study.curves else picture(rows)
     with new_file(out / f"{study.name}.png") as part:

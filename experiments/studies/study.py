@@ -55,12 +55,14 @@ class Study:
     question: in a sentence.
     parts: by name, in the order in which they are trained.
     curves: whether its picture has each run's validation accuracy; else it has the crossings.
+    by_part: whether these stand under the names of the parts, for each operation, not of settings.
   """
 
   name: str
   question: str
   parts: Mapping[str, Part]
   curves: bool = False
+  by_part: bool = False
 
   def of_size(self, *, full: bool) -> dict[str, Part]:
     """The parts of the default size, or of the full one."""

@@ -15,4 +15,5 @@ LEADERBOARD = Study(
     for name, each in CONTENDERS.items()
     if each.tuned is not None
   },
+  by_part=True,
 )

@@ -11,6 +11,7 @@ from experiments.studies import draw, study
 from experiments.studies.__main__ import main
 from experiments.studies.grids import STUDIES
 from experiments.studies.grids.demo import DEMO
+from experiments.studies.grids.leaderboard import LEADERBOARD
 from experiments.studies.study import FOLDER, Part, Study
 from tests.experiments.reports.fake_runs import write_run
 from tests.experiments.tools import by_member, killed_after
@@ -94,6 +95,14 @@ def test_settings_of_another_task_are_told_with_its_name(tmp_path):
   names = [name for name, _ in draw.settings_of(parts)]
   assert names[0].startswith("recipe")
   assert names[1].startswith("mnist: recipe")
+
+
+def test_methods_stand_under_their_names_the_best_first():
+  of = study.read(LEADERBOARD, FOLDER / "leaderboard")
+  rows = draw.methods_of({name: of[name] for name in ("adamw", "recipe")})
+  assert [name for name, _ in rows] == [f"{m} {s}" for m in ("recipe", "adamw") for s in "+−×÷"]
+  assert [len(runs) for _, runs in rows] == [10] * 4 + [5] * 4
+  assert {run.values["operation"] for run in rows[1][1]} == {"sub"}
 
 
 def _runs_of(folder, task="modular", stop_when_held=None):
