@@ -80,12 +80,18 @@ def _around_its_own() -> Space:
   }
 
 
+def _without_momentum(numbers: Mapping[str, Any]) -> dict[str, Any]:
+  """A search has five numbers at most: the EMA filter brings two, and is itself a momentum."""
+  return {name: value for name, value in numbers.items() if name != "momentum"}
+
+
 ADAMW = {"learning_rate": RATE, "weight_decay": DECOUPLED}
 ADAM = {"learning_rate": RATE, "weight_decay": COUPLED}
 UNDECAYED = {"learning_rate": RATE, "weight_decay": SMALL}
 MUON = {
   "learning_rate": (0.005, 0.2, True), "weight_decay": SMALL, "momentum": (0.4, 0.97, False),
 }  # fmt: skip
+TWO_RATES: Space = {**MUON, "learning_rate": RATE, "lr_matrices": (1.0, 100.0, True)}
 LAMB = {"lamb": EMA["lamb"]}
 GATED: Space = {**ADAMW, **LAMB, "gate_at": (0.5, 1.0, False)}
 GATED_FIRST = {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0, "gate_at": 0.99}
@@ -95,6 +101,10 @@ WIDE = {"model": "quadratic", "width": 512, "embedding_by": "muon", "head_by": "
 PUBLIC = {"learning_rate": 1.32e-3, "weight_decay": 2.96, "alpha": 0.917, "lamb": 0.92}
 # Its author's rate and momentum; there, what is no hidden matrix has a rate of its own.
 MUON_FIRST = {"learning_rate": 0.02, "weight_decay": 0.1, "momentum": 0.95}
+# Found for Muon with two rates. What is added to it starts there, to be judged by what it adds.
+TWO_RATES_FOUND = {
+  "learning_rate": 0.004863, "weight_decay": 0.2381, "momentum": 0.6532, "lr_matrices": 9.692,
+}  # fmt: skip
 
 CONTENDERS: Mapping[str, Contender] = {
   "adam": Contender(
@@ -144,9 +154,9 @@ CONTENDERS: Mapping[str, Contender] = {
   ),
   "muon_two_rates": Contender(
     _with("baseline", "muon"),
-    {**MUON, "learning_rate": RATE, "lr_matrices": (1.0, 100.0, True)},
+    TWO_RATES,
     {**MUON_FIRST, "learning_rate": 3e-4, "lr_matrices": 66.67},
-    {"learning_rate": 0.004863, "weight_decay": 0.2381, "momentum": 0.6532, "lr_matrices": 9.692},
+    TWO_RATES_FOUND,
   ),
   "ema_adam": Contender(
     _with("grokfast_ema", "adam"),
@@ -163,7 +173,9 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 0.00132, "weight_decay": 2.96, "alpha": 0.8945, "lamb": 0.92, "lr_end": 1.0},
   ),
   "ema_muon": Contender(
-    _with("grokfast_ema", "muon"), {**MUON, **EMA}, {**MUON_FIRST, "alpha": 0.917, "lamb": 0.92}
+    _with("grokfast_ema", "muon", momentum=TWO_RATES_FOUND["momentum"]),
+    {**_without_momentum(TWO_RATES), **EMA},
+    {**_without_momentum(TWO_RATES_FOUND), "alpha": PUBLIC["alpha"], "lamb": PUBLIC["lamb"]},
   ),
   "ma_adam": Contender(
     _with("grokfast_ma", "adam"),
@@ -179,7 +191,7 @@ CONTENDERS: Mapping[str, Contender] = {
     known={"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
   ),
   "ma_muon": Contender(
-    _with("grokfast_ma", "muon"), {**MUON, **LAMB}, {**MUON_FIRST, "lamb": 0.63}
+    _with("grokfast_ma", "muon"), {**TWO_RATES, **LAMB}, {**TWO_RATES_FOUND, "lamb": 0.63}
   ),
   "two_stage": Contender(
     _with("grokfast_ma_two_stage", "adamw"),
@@ -222,8 +234,8 @@ CONTENDERS: Mapping[str, Contender] = {
   ),
   "capped": Contender(
     _with("cap_params_norm", "muon"),
-    {**MUON, "norm_cap": (0.3, 2.0, True)},
-    {**MUON_FIRST, "weight_decay": 0.003, "norm_cap": 1.0},
+    {**TWO_RATES, "norm_cap": (0.3, 2.0, True)},
+    {**TWO_RATES_FOUND, "weight_decay": 0.003, "norm_cap": 1.0},
   ),
   "quadratic_muon": Contender(
     _with("baseline", "muon_grouped", **WIDE),
