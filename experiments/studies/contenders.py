@@ -176,7 +176,8 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ema", "muon", momentum=TWO_RATES_FOUND["momentum"]),
     {**_without_momentum(TWO_RATES), **EMA},
     {**_without_momentum(TWO_RATES_FOUND), "alpha": PUBLIC["alpha"], "lamb": PUBLIC["lamb"]},
-    {"learning_rate": 0.004863, "weight_decay": 0.2381, "lr_matrices": 9.692, "alpha": 0.8929, "lamb": 0.92},
+    {"learning_rate": 0.004863, "weight_decay": 0.2381, "lr_matrices": 9.692, "alpha": 0.8929,
+     "lamb": 0.92},
   ),
   "ma_adam": Contender(
     _with("grokfast_ma", "adam"),
