@@ -139,6 +139,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": (0.005, 0.5, True), "weight_decay": (1e-5, 1e-2, True),
      "momentum": (0.9, 0.99, False)},
     {"learning_rate": 0.06, "weight_decay": 1e-5, "momentum": 0.98},
+    {"learning_rate": 0.2221, "weight_decay": 0.0003859, "momentum": 0.9103},
   ),
   "ademamix": Contender(
     _with("baseline", "ademamix", b3=0.99),
