@@ -233,6 +233,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": (0.005, 0.5, True), "weight_decay": (1e-5, 1e-2, True),
      "momentum": (0.0, 0.95, False)},
     {"learning_rate": 0.02, "weight_decay": 1e-5, "momentum": 0.0},
+    {"learning_rate": 0.007486, "weight_decay": 0.01, "momentum": 0.4914, "lr_end": 1.0},
   ),
   "projected": Contender(
     _with("project_params_norm", "adamw", weight_decay=0.0),
