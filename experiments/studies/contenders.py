@@ -177,6 +177,8 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("grokfast_ema", "muon", momentum=TWO_RATES_FOUND["momentum"]),
     {**_without_momentum(TWO_RATES), **EMA},
     {**_without_momentum(TWO_RATES_FOUND), "alpha": PUBLIC["alpha"], "lamb": PUBLIC["lamb"]},
+    {"learning_rate": 0.004863, "weight_decay": 0.2381, "lr_matrices": 9.692, "alpha": 0.8929,
+     "lamb": 0.92},
   ),
   "ma_adam": Contender(
     _with("grokfast_ma", "adam"),
@@ -192,8 +194,11 @@ CONTENDERS: Mapping[str, Contender] = {
     known={"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
   ),
   "ma_muon": Contender(
-    _with("grokfast_ma", "muon"), {**TWO_RATES, **LAMB}, {**TWO_RATES_FOUND, "lamb": 0.63},
-    {"learning_rate": 0.004863, "weight_decay": 0.2381, "momentum": 0.6532, "lr_matrices": 9.692, "lamb": 0.63},
+    _with("grokfast_ma", "muon"),
+    {**TWO_RATES, **LAMB},
+    {**TWO_RATES_FOUND, "lamb": 0.63},
+    {"learning_rate": 0.004863, "weight_decay": 0.2381, "momentum": 0.6532, "lr_matrices": 9.692,
+     "lamb": 0.63},
   ),
   "two_stage": Contender(
     _with("grokfast_ma_two_stage", "adamw"),
