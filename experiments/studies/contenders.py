@@ -206,7 +206,10 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0, "start_step": 500.0},
     {"learning_rate": 0.002538, "weight_decay": 1.968, "lamb": 0.7917, "start_step": 217.2},
   ),
-  "gate_opens": Contender(_with("grokfast_ma_gated", "adamw", gate="opens"), GATED, GATED_FIRST,
+  "gate_opens": Contender(
+    _with("grokfast_ma_gated", "adamw", gate="opens"),
+    GATED,
+    GATED_FIRST,
     {"learning_rate": 0.001, "weight_decay": 1.0, "lamb": 5.0, "gate_at": 0.99, "lr_end": 1.0},
   ),
   "gate_closes": Contender(_with("grokfast_ma_gated", "adamw", gate="closes"), GATED, GATED_FIRST),

@@ -22,6 +22,7 @@ CLAIMS = (
   Claim("the EMA filter makes Adam sooner, 44 times", "Grokfast", "ema_adam", "adam"),
   Claim("the MA filter makes Adam sooner, 50 times", "Grokfast", "ma_adam", "adam"),
   Claim("the MA filter is sooner if it waits", "Grokfast", "two_stage", "ma_adamw"),
+  Claim("and if it waits until all is memorised", "", "gate_opens", "ma_adamw"),
   Claim("Delayed Compression is sooner than the EMA filter", "its fork", "compression", "ema_adam"),
   Claim("the EMA filter makes AdamW sooner", "", "ema_adamw", "adamw"),
   Claim("the MA filter makes AdamW sooner", "", "ma_adamw", "adamw"),
