@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.files import new_file
 from experiments.reports import figures, results
-from experiments.reports.pages.studies.grids import SIGNS, plain
+from experiments.reports.pages.studies.grids import SIGNS, plain, split
 from experiments.reports.pages.studies.ranked import FIRST, HELD, rank
 from experiments.reports.read import Run, by_setting
 from experiments.runs import identity, settings
@@ -41,9 +41,9 @@ def methods_of(parts: Mapping[str, Sequence[Run]]) -> list[tuple[str, list[Run]]
   """Each part's runs on each operation, by the part's name, the best part first."""
   best_first = sorted(parts, key=lambda name: rank(parts[name]))
   return [
-    (f"{name} {sign}", [run for run in parts[name] if run.values["operation"] == operation])
+    (f"{name} {SIGNS[operation]}", runs)
     for name in best_first
-    for operation, sign in SIGNS.items()
+    for operation, runs in split(parts[name]).items()
   ]
 
 

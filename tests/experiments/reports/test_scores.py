@@ -136,7 +136,8 @@ def test_a_claim_is_judged_once_both_are_scored(scored, monkeypatch):
   ]
   monkeypatch.setattr(tuned_claims, "CLAIMS", claims)
   monkeypatch.setattr(tuned_claims, "runs_of", lambda _, name: scored[name])
+  scored["early"][0].summary["val_95_sustained_step"] = None  # it crosses, and does not hold
   _, _, *rows = tuned_claims.claims_tuned().splitlines()
   assert len(rows) == 1
   assert rows[0].startswith("| earlylate | we | 0.")
-  assert rows[0].endswith(" | stands | 20 of 20, 19 of 20 |")
+  assert rows[0].endswith(" | stands | 20 of 20, 19 of 20 | 19 of 20, 19 of 20 |")

@@ -62,16 +62,19 @@ def matrix(runs: Sequence[Run], row: str, column: str, corner: str) -> str:
   return tables.markdown(found)
 
 
+def split(runs: Sequence[Run]) -> dict[str, list[Run]]:
+  """The runs of each operation, by its name."""
+  return {name: [run for run in runs if run.values["operation"] == name] for name in SIGNS}
+
+
 def by_operation(study: str, part: str, figure: str = FIRST) -> list[str]:
   """A figure's spread on each operation."""
-  runs = runs_of(study, part)
-  return [spread([r for r in runs if r.values["operation"] == name], figure) for name in SIGNS]
+  return [spread(runs, figure) for runs in split(runs_of(study, part)).values()]
 
 
 def medians(study: str, part: str) -> dict[str, float | None]:
   """The median first crossing of each operation."""
-  runs = runs_of(study, part)
   return {
-    name: high_median(r.summary[FIRST] for r in runs if r.values["operation"] == name)
-    for name in SIGNS
+    name: high_median(run.summary[FIRST] for run in runs)
+    for name, runs in split(runs_of(study, part)).items()
   }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from experiments.reports import results, tables
 from experiments.reports.pages.markers import RESULTS, block
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
-from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, reached, spread
+from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, share, spread
 from experiments.reports.pages.studies.scores import (
   NEVER,
   RECIPE,
@@ -135,7 +135,7 @@ def _pairs(names: Sequence[str]) -> str:
     runs, cells = runs_of(STUDY, name), [name]
     for figure in (HELD, FIRST):
       ratio = "" if name == AGAINST else told(name, AGAINST, figure)
-      cells += [ratio, f"{reached(runs, figure)} of {len(runs)}"]
+      cells += [ratio, share(runs, figure)]
     rows.append(tuple(cells))
   return tables.markdown(rows)
 

@@ -19,6 +19,11 @@ def reached(runs: Iterable[Run], figure: str = FIRST) -> int:
   return sum(run.summary[figure] is not None for run in runs)
 
 
+def share(runs: Sequence[Run], figure: str = FIRST) -> str:
+  """The same, of how many."""
+  return f"{reached(runs, figure)} of {len(runs)}"
+
+
 def high_median(steps: Iterable[float | None]) -> float | None:
   """The high median, where those that did not get there stand behind all others.
 

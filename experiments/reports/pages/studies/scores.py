@@ -3,7 +3,7 @@
 from experiments.fields import UsageError
 from experiments.reports import paired
 from experiments.reports.pages.markers import RESULTS
-from experiments.reports.pages.studies.grids import SIGNS, runs_of
+from experiments.reports.pages.studies.grids import SIGNS, runs_of, split
 from experiments.reports.pages.studies.ranked import FIRST, HELD, high_median, reached
 from experiments.reports.read import Run
 from experiments.runs.outcomes import STEPS_AFTER, start_of_last_stretch
@@ -30,8 +30,7 @@ def holding(name: str) -> int:
 
 def by_operation(name: str) -> list[list[Run]]:
   """A method's runs on each operation."""
-  runs = runs_of(STUDY, name)
-  return [[r for r in runs if r.values["operation"] == operation] for operation in SIGNS]
+  return [*split(runs_of(STUDY, name)).values()]
 
 
 def medians(name: str) -> list[float]:

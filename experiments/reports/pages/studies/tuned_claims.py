@@ -5,8 +5,8 @@ from typing import NamedTuple
 from experiments.reports import tables
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import runs_of
-from experiments.reports.pages.studies.ranked import FIRST
-from experiments.reports.pages.studies.scores import RECIPE, STUDY, holding, methods, told
+from experiments.reports.pages.studies.ranked import FIRST, HELD, share
+from experiments.reports.pages.studies.scores import RECIPE, STUDY, methods, told
 
 
 class Claim(NamedTuple):
@@ -42,17 +42,14 @@ VERDICTS = {"better": "stands", "worse": "the other way round"}
 
 @block("claims_tuned")
 def claims_tuned() -> str:
-  """Of the claims whose two methods are scored: the ratio of steps, and who holds."""
+  """Of the claims whose two methods are scored: the ratio of steps, who crosses, and who holds."""
   scored = methods(reference=True)
-  header = "claim", "whose", "steps to 95 %, as a ratio", "verdict", "runs that hold it"
-  rows: list[tuple[str, ...]] = [header]
+  header = "claim", "whose", "steps to 95 %, as a ratio", "verdict"
+  rows: list[tuple[str, ...]] = [(*header, "runs that cross", "runs that hold it")]
   for words, source, method, other in CLAIMS:
     if method in scored and other in scored:
       ratio, _, verdict = told(method, other, FIRST).rpartition(", ")
-      held = f"{_held(method)}, {_held(other)}"
-      rows.append((words, source, ratio, VERDICTS.get(verdict, verdict), held))
+      runs = [runs_of(STUDY, name) for name in (method, other)]
+      there = (", ".join(share(each, figure) for each in runs) for figure in (FIRST, HELD))
+      rows.append((words, source, ratio, VERDICTS.get(verdict, verdict), *there))
   return tables.markdown(rows)
-
-
-def _held(name: str) -> str:
-  return f"{holding(name)} of {len(runs_of(STUDY, name))}"
