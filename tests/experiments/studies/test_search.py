@@ -12,7 +12,7 @@ from experiments.runs.folder import alone
 from experiments.studies import search, spaces
 from experiments.studies import trainer as trainer_
 from experiments.studies.contenders import Contender
-from tests.experiments.studies.test_rounds import FIXED, SPACE
+from tests.experiments.studies.tiny import FIXED, SPACE
 
 
 def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
