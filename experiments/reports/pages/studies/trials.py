@@ -29,12 +29,12 @@ def read(folder: Path) -> tuple[dict[str, Any], list[Trial]]:
   form = read_json(folder / FORM)
   if not form or not (folder / LOG).exists():
     raise UsageError(f"{folder} must have a {FORM} and a {LOG}.")
-  found, sizes = whole_rounds(folder / LOG, form), _sizes(form)
-  if len(found) < sum(sizes):
+  trials, sizes = whole_rounds(folder / LOG, form), _sizes(form)
+  if len(trials) < sum(sizes):
     raise UsageError(
-      f"{folder} has {len(found)} of {sum(sizes)} trials: the command in its {FORM} resumes it."
+      f"{folder} has {len(trials)} of {sum(sizes)} trials: the command in its {FORM} resumes it."
     )
-  return form, found
+  return form, trials
 
 
 def _sizes(form: Mapping[str, Any]) -> list[int]:
@@ -50,15 +50,15 @@ def whole_rounds(log: Path, form: Mapping[str, Any]) -> list[Trial]:
   """
   *lines, _ = log.read_bytes().split(b"\n")
   rows = [_row(line, f"{log}, line {n},", form["space"]) for n, line in enumerate(lines, 1)]
-  found: list[Trial] = []
+  whole: list[Trial] = []
   for number, size in enumerate(_sizes(form)):
     own = [row for row in rows if row["round"] == number]
     if len(own) > size:
       raise UsageError(f"{log} has {len(own)} trials of round {number}, which has {size}.")
     if len(own) < size:
       break
-    found += own
-  return found
+    whole += own
+  return whole
 
 
 def _row(line: bytes, where: str, space: Collection[str]) -> Trial:
@@ -155,9 +155,9 @@ def benchmark_trials() -> str:
     there = sum(all(curve[-1] >= GOAL.threshold for curve in t["val_accuracy"]) for t in tried)
     ends = (f"{name} {low:g} to {high:g}" for name, (low, high, _) in space.items())
     first = (f"{name} {value:g}" for name, value in form["first"].items())
-    chosen = found(folder.name)
-    marked = [f"{n} {chosen[n]:g}{'*' * at_border(chosen[n], *space[n])}" for n in space]
-    marked += ["constant rate"] * ("lr_end" in chosen)
+    setting = found(folder.name)
+    marked = [f"{n} {setting[n]:g}{'*' * at_border(setting[n], *space[n])}" for n in space]
+    marked += ["constant rate"] * ("lr_end" in setting)
     cells = map(", ".join, (ends, first, marked))
     scores = (_score(place / folder.name, [*space]) for place in (TUNING, CONSTANT))
     settings = f"{len(tried)} + {_constant(folder.name)}"
