@@ -1,6 +1,7 @@
 """The benchmark's methods: all can be trained, and each is scored with the best of its trials."""
 
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -136,6 +137,16 @@ def test_the_quadratic_network_s_two_accuracies_rise_together():
   runs = read_runs(RESULTS / "studies" / "leaderboard" / OPEN_RECIPE)
   assert len(runs) == 40
   assert all(run.summary["val_95_step"] <= run.summary["train_99_step"] for run in runs)
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_the_page_says_what_a_name_means(name):
+  page = (ROOT / "docs" / "benchmark.md").read_text()
+  track = "Open" if CONTENDERS[name].open else "Reference"
+  section = page.split(f"## {track} track\n")[1].split("\n## ")[0]
+  prose = re.sub("<!-- begin .*?<!-- end -->", "", section, flags=re.DOTALL)
+  told = [name, *(f"{filter_}_..." for filter_ in ("ema", "ma") if name.startswith(f"{filter_}_"))]
+  assert any(f"*{word}*" in prose for word in told)
 
 
 def test_the_recipe_is_scored_as_it_is_in_the_library():
