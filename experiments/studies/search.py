@@ -27,7 +27,7 @@ from typing import Any
 from experiments import start, terminal
 from experiments.fields import UsageError
 from experiments.files import new_file, read_json, write_json
-from experiments.reports.pages.studies import trials
+from experiments.reports import trials
 from experiments.runs.environment import environment
 from experiments.runs.folder import alone
 from experiments.studies.contenders import AGAIN, CONTENDERS, ROUNDS, STEPS, TRIALS, Contender

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from experiments.fields import UsageError
+from experiments.reports import trials
 from experiments.reports.pages.markers import RESULTS
-from experiments.reports.pages.studies import trials
+from experiments.reports.pages.studies import tuning
 from experiments.reports.read import read_runs
 from experiments.runs import plan, settings
 from experiments.studies import rounds as rounds_
@@ -160,9 +161,9 @@ def made_of(made):
 
 def test_a_method_with_trials_and_no_scores_is_named(monkeypatch):
   """Else the tables would be without it."""
-  monkeypatch.setattr(trials, "methods", lambda *, reference: ["adamw"])
+  monkeypatch.setattr(tuning, "methods", lambda *, reference: ["adamw"])
   with pytest.raises(UsageError, match=r"adam has trials and no scores.*--part adam"):
-    trials.benchmark_trials()
+    tuning.benchmark_trials()
 
 
 def test_every_tuned_method_is_scored():

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from experiments.reports.pages.studies import trials
+from experiments.reports import trials
 from experiments.runs import plan, settings
 from experiments.studies import rounds, spaces
 from experiments.studies import trainer as trainer_

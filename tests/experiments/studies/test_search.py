@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.fields import UsageError
-from experiments.reports.pages.studies import trials
+from experiments.reports import trials
 from experiments.runs.folder import alone
 from experiments.studies import search, spaces
 from experiments.studies import trainer as trainer_
