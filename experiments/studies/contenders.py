@@ -130,6 +130,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "ademamix", b3=0.99),
     {**ADAMW, "ademamix_alpha": (0.5, 10.0, True)},
     {"learning_rate": 3e-3, "weight_decay": 1.0, "ademamix_alpha": 2.0},
+    {"learning_rate": 0.003, "weight_decay": 1.0, "ademamix_alpha": 2.0, "lr_end": 1.0},
   ),
   "muon": Contender(
     _with("baseline", "muon"),
