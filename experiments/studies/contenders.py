@@ -109,6 +109,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "adamw"),
     {**ADAMW, "b1": (0.5, 0.99, False)},
     {"learning_rate": 3e-3, "weight_decay": 1.0, "b1": 0.9},
+    {"learning_rate": 0.005057, "weight_decay": 0.973, "b1": 0.9},
   ),
   "adamw_embedding": Contender(
     _with("baseline", "adamw"),
