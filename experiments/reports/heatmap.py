@@ -10,8 +10,8 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 
 from experiments.reports import survival
-from experiments.reports.crossings import first_crossing
 from experiments.reports.read import Run
+from experiments.reports.survival import first_crossing
 from experiments.reports.words import goal_text
 
 MOST, COLUMNS = 6, 3  # panels of a method, panels in a row

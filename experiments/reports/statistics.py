@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.reports import survival
-from experiments.reports.crossings import first_crossing, sustained_crossing
 from experiments.reports.read import Run, by_setting
-from experiments.reports.survival import Time
+from experiments.reports.survival import Time, first_crossing, sustained_crossing
 from experiments.reports.words import goal_text
 from experiments.runs.outcomes import STEPS_AFTER, diverged_step
 

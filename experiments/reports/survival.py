@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.reports.read import Run
+from experiments.runs.outcomes import first_step
+
 RESAMPLES = 9_999
 LEVEL = 0.95
 ROUNDING = 1e-9  # of a product of shares
@@ -104,3 +107,25 @@ def interval(times: Sequence[Time], resamples: int = RESAMPLES) -> tuple[float, 
   ordered = np.sort(result.bootstrap_distribution)
   outside = round((1 - LEVEL) / 2 * (resamples + 1))
   return float(ordered[outside - 1]), float(ordered[-outside])
+
+
+def first_crossing(run: Run) -> Time:
+  """When it first reached the goal."""
+  return _time(run, first_step(run.records, run.task.goals[0]), run.last)
+
+
+def sustained_crossing(run: Run) -> Time:
+  """From when on it held the goal, to the end of the budget.
+
+  Of a run that ended before, even as it held the goal, it cannot be told: it is censored at the
+  last evaluation that missed the goal.
+  """
+  goal = run.task.goals[0]
+  missed = [record["step"] for record in run.records if not goal.reached(record)]
+  return _time(run, run.summary[f"{goal.name}_sustained_step"], missed[-1] if missed else 0)
+
+
+def _time(run: Run, step: float | None, without: int) -> Time:
+  if step is not None:
+    return Time(step, True)
+  return Time(math.inf if run.ended == "diverged" else without, False)

@@ -1,7 +1,7 @@
 """The benchmark's methods: what is fixed of each, the space that was searched, and what was found.
 
-Every method has the same budget: 10 trials of 1,200 steps on × and on −, with seeds that no table
-scores, and the two best again with another seed; then what is known at a constant rate:
+Every method but `OURS` has the same budget: 10 trials of 1,200 steps on × and on −, with seeds that
+no table scores, and the two best again with another seed; then what is known at a constant rate:
 
     python -m experiments.studies.search adamw
     python -m experiments.studies.search adamw --constant
@@ -14,8 +14,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.fields import fields_of
-from experiments.methods import METHODS
 from experiments.studies.spaces import Space
 
 TRIALS, ROUNDS, AGAIN, STEPS = 5, 2, 2, 1_200
@@ -34,7 +32,7 @@ class Contender:
     first: the first trial.
     tuned: what was found; None until then, and nothing where the settings are the method's own.
     seeds: of each operation when it is scored.
-    known: a setting that an earlier search found, at constant rates: new methods have none.
+    earlier: what an earlier search found, at constant rates: new methods have none.
   """
 
   fixed: Mapping[str, Any]
@@ -42,7 +40,7 @@ class Contender:
   first: Mapping[str, float] = dataclasses.field(default_factory=dict)
   tuned: Mapping[str, float] | None = None
   seeds: int = 5
-  known: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  earlier: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
   @property
   def open(self) -> bool:
@@ -65,19 +63,6 @@ def _with(method: str, optimizer: str, **fixed: Any) -> dict[str, Any]:
 
 # Ours, whose settings took another search: the first one's are the method's defaults.
 OURS = RECIPE, OPEN_RECIPE = "recipe", "quadratic_recipe"
-
-
-def _around_its_own() -> Space:
-  """The recipe's rates and decays, not their schedules, by a factor of three up or down."""
-  own = fields_of(METHODS[RECIPE].hyperparameters)
-  middle = {
-    name: field.default for name, field in own.items() if name.startswith(("rate", "decay"))
-  }
-  return {
-    name: (v / 3, 3 * v, True)
-    for name, v in middle.items()
-    if not name.endswith(("_end", "_steps"))
-  }
 
 
 def _without_momentum(numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +103,7 @@ CONTENDERS: Mapping[str, Contender] = {
     ADAMW,
     {"learning_rate": 3e-3, "weight_decay": 1.0},
     {"learning_rate": 0.003, "weight_decay": 1.0},
-    known={"learning_rate": 0.005243, "weight_decay": 1.014},
+    earlier={"learning_rate": 0.005243, "weight_decay": 1.014},
   ),
   "adamw_b1": Contender(
     _with("baseline", "adamw"),
@@ -152,7 +137,7 @@ CONTENDERS: Mapping[str, Contender] = {
     MUON,
     MUON_FIRST,
     {"learning_rate": 0.02356, "weight_decay": 0.2102, "momentum": 0.4288},
-    known={"learning_rate": 0.05241, "weight_decay": 0.1072, "momentum": 0.4234},
+    earlier={"learning_rate": 0.05241, "weight_decay": 0.1072, "momentum": 0.4234},
   ),
   "muon_two_rates": Contender(
     _with("baseline", "muon"),
@@ -166,7 +151,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 1e-3, "weight_decay": 0.005, "alpha": 0.98, "lamb": 2.0},
     {"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179,
      "lr_end": 1.0},
-    known={"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179},
+    earlier={"learning_rate": 0.0028, "weight_decay": 0.0004659, "alpha": 0.9037, "lamb": 0.3179},
   ),
   "ema_adamw": Contender(
     _with("grokfast_ema", "adamw"),
@@ -192,7 +177,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {**ADAMW, **LAMB},
     {"learning_rate": 1e-3, "weight_decay": 1.0, "lamb": 5.0},
     {"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018, "lr_end": 1.0},
-    known={"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
+    earlier={"learning_rate": 0.002517, "weight_decay": 2.877, "lamb": 2.018},
   ),
   "ma_muon": Contender(
     _with("grokfast_ma", "muon"),
@@ -220,7 +205,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": RATE, "coefficient": (1e-4, 0.1, True), "threshold": (0.5, 1.0, False)},
     {"learning_rate": 1e-3, "coefficient": 0.01, "threshold": 0.99},
     {"learning_rate": 0.002897, "coefficient": 0.01482, "threshold": 0.5547},
-    known={"learning_rate": 0.002517, "coefficient": 0.01543, "threshold": 0.7718},
+    earlier={"learning_rate": 0.002517, "coefficient": 0.01543, "threshold": 0.7718},
   ),
   "orthogonal": Contender(
     _with("orthogonal_gradient", "adamw"),
@@ -259,7 +244,7 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 0.3, "weight_decay": 0.3, "momentum": 0.9045, "lr_end": 1.0},
     seeds=10,
   ),
-  RECIPE: Contender({"method": RECIPE}, _around_its_own(), tuned={}, seeds=10),
+  RECIPE: Contender({"method": RECIPE}, {}, tuned={}, seeds=10),
   OPEN_RECIPE: Contender(
     {"method": "baseline", "optimizer": "muon_grouped", **WIDE, "learning_rate": 0.4335,
      "weight_decay": 0.1861, "momentum": 0.4234},

@@ -3,14 +3,13 @@
     python -m experiments.studies.search adamw
     python -m experiments.studies.search adamw --constant
 
-The first trial is a method's known setting, the others of its round are spread over the space (a
-Latin hypercube); later rounds stay near the best two, or a sixteenth of a round. The best are
-trained once more with another seed, and the one with the highest mean of its two scores is what
-was found.
+The first trial is the method's `first`, the others of its round are spread over the space (a Latin
+hypercube); later rounds stay near the best two, or a sixteenth of a round. The best are trained
+once more with another seed, and the one with the highest mean of its two scores is what was found.
 
-With --constant no setting is drawn: those that are known, and what was found, are trained at a
-constant rate instead of one that falls, the best of them with the other seed too. In the end stands
-what is to be entered as `tuned`.
+With --constant no setting is drawn: `first`, what was found, and `earlier`, where there is one, are
+trained at a constant rate instead of one that falls, the best of them with the other seed too. In
+the end stands what is to be entered as `tuned`.
 
 All trials are written down, in `trials.jsonl`, a round at a time; a search that was stopped
 resumes by the same command.
@@ -28,7 +27,7 @@ from typing import Any
 from experiments import start, terminal
 from experiments.fields import UsageError
 from experiments.files import new_file, read_json, write_json
-from experiments.reports.pages.studies import trials
+from experiments.reports import trials
 from experiments.runs.environment import environment
 from experiments.runs.folder import alone
 from experiments.studies.contenders import AGAIN, CONTENDERS, ROUNDS, STEPS, TRIALS, Contender
@@ -51,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     first: list[Mapping[str, float]] = [each.first] if each.first else []
     fixed = {**each.fixed, "steps": given.steps}
     if given.constant:
-      first, fixed = _known(given.name, fixed), {**fixed, "lr_end": 1.0}
+      first, fixed = _at_constant_rate(given.name, fixed), {**fixed, "lr_end": 1.0}
       size = {"trials": len(first), "rounds": 1, "again": 1}
     out = given.out or (trials.CONSTANT if given.constant else trials.TUNING) / given.name
     with alone(out):
@@ -76,7 +75,7 @@ def _parser() -> terminal.Parser:
     parser.add_argument(f"--{name}", type=int, help=f"{about} (default: {number})")
   parser.add_argument("--steps", type=int, default=STEPS, help=f"of each run (default: {STEPS})")
   parser.add_argument("--width", type=int, default=1, help="runs side by side")
-  parser.add_argument("--constant", action="store_true", help="known settings, at constant rates")
+  parser.add_argument("--constant", action="store_true", help="what is known, at a constant rate")
   parser.add_argument("--out", type=terminal.a_path, help="a folder (default: the committed one)")
   return parser
 
@@ -117,8 +116,8 @@ def _check(name: str, each: Contender) -> None:
       )
 
 
-def _known(name: str, fixed: Mapping[str, Any]) -> list[Mapping[str, float]]:
-  """The settings of a method that are known: its source's, what a search found, and another."""
+def _at_constant_rate(name: str, fixed: Mapping[str, Any]) -> list[Mapping[str, float]]:
+  """What is tried at a constant rate: a method's first setting, the found one, an earlier one."""
   if "lr_end" not in fixed:
     raise UsageError(f"--constant needs a rate that falls; {name} has no lr_end among its fixed.")
   if not (trials.TUNING / name).exists():
@@ -130,7 +129,7 @@ def _known(name: str, fixed: Mapping[str, Any]) -> list[Mapping[str, float]]:
       f"{_told(form['fixed'])}."
     )
   each = CONTENDERS[name]
-  settings = (each.first, trials.best(rows, [*each.space]), each.known)
+  settings = (each.first, trials.best(rows, [*each.space]), each.earlier)
   return [*{tuple(setting.items()): setting for setting in settings if setting}.values()]
 
 

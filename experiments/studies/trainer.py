@@ -17,9 +17,9 @@ from experiments.training.population import MemberInit, Population
 class Trainer:
   """Trains trials side by side, or one after another, with one compiled program."""
 
-  def __init__(self, fixed: Mapping[str, Any], space: Space, width: int, **change: Any):
+  def __init__(self, fixed: Mapping[str, Any], space: Space, width: int):
     (middle,) = spread(space, 1, np.random.default_rng(0))
-    self.fixed = {**fixed, **change}
+    self.fixed = fixed
     self.first = settings.make("modular", **self.fixed, **middle)
     self.train = plan.train_of(self.first)
     like, _ = plan.init_of(self.first)

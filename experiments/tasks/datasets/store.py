@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -123,6 +124,8 @@ def through_tfds(name: str, rows: Mapping[str, int]) -> tuple[dict[str, list[Any
     extractor.ExtractError,
     util.DownloadError,
   )
+  if sys.stderr.isatty():  # its own bars begin once it is connected, and it tries for minutes
+    print(f"downloading {name} through TensorFlow Datasets", file=sys.stderr)
   try:
     # In a folder of its own: what was prepared elsewhere may have another file format.
     own = str(default_folder() / "tensorflow_datasets")

@@ -61,7 +61,7 @@ def scored(tmp_path, monkeypatch):
 def test_the_order_is_by_the_worst_operation(scored):
   assert scores.methods(reference=True) == ["early", "late"]
   assert scores.methods(reference=False) == []
-  assert scores.medians("early") == [40, 50, 60, 70]
+  assert scores.held_medians("early") == [40, 50, 60, 70]
   assert scores.worst("late") == 110
 
 
@@ -119,6 +119,13 @@ def test_what_is_lost_counts_against_what_came_after(tmp_path):
   lost = run_of(tmp_path, held_from(50, never_after=(60, 61, 62, 63, 64)))
   assert leaderboard._lost([never, lost]) == ("10 %", "50 % (50 to 50)")  # five of fifty
   assert leaderboard._lost([never]) == ("-", "-")
+
+
+def test_examples_are_those_of_whole_epochs_and_of_batches(scored):
+  (run, *_) = scored["early"]
+  assert run.values["p"] == 97
+  assert leaderboard._examples(run, 20) == 2 * 97 * 96 // 2  # the tenth batch of an epoch has 48
+  assert leaderboard._examples(run, 23) == 97 * 96 + 3 * 512
 
 
 def test_a_method_without_costs_is_in_the_table_of_costs(scored):

@@ -5,8 +5,8 @@ import math
 
 from experiments import report
 from experiments.reports import statistics
-from experiments.reports.crossings import first_crossing, sustained_crossing
 from experiments.reports.read import read_runs
+from experiments.reports.survival import first_crossing, sustained_crossing
 from tests.experiments.reports.fake_runs import cells, losses_of, write_run
 
 

@@ -4,15 +4,12 @@ import functools
 
 import numpy as np
 
-from experiments.reports.pages.studies import trials
+from experiments.reports import trials
 from experiments.runs import plan, settings
 from experiments.studies import rounds, spaces
 from experiments.studies import trainer as trainer_
 from experiments.training.population import Population
-
-TINY = {"p": 7, "batch_size": 8, "width": 16, "heads": 2, "layers": 1, "steps": 9}
-FIXED = {"method": "baseline", "optimizer": "adamw", **TINY}
-SPACE: spaces.Space = {"learning_rate": (1e-3, 1e-1, True), "b1": (0.5, 0.9, False)}
+from tests.experiments.studies.tiny import FIXED, SPACE
 
 
 @functools.cache

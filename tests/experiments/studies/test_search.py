@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from experiments.fields import UsageError
-from experiments.reports.pages.studies import trials
+from experiments.reports import trials
 from experiments.runs.folder import alone
 from experiments.studies import search, spaces
 from experiments.studies import trainer as trainer_
 from experiments.studies.contenders import Contender
-from tests.experiments.studies.test_rounds import FIXED, SPACE
+from tests.experiments.studies.tiny import FIXED, SPACE
 
 
 def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
@@ -31,10 +31,10 @@ def test_a_stopped_search_resumes(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith(f"tiny, round {resumed} of 3")
 
 
-def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch, capsys):
-  first, known = {"learning_rate": 0.01, "b1": 0.6}, {"learning_rate": 0.02, "b1": 0.7}
+def test_what_is_known_at_a_constant_rate(tmp_path, monkeypatch, capsys):
+  first, earlier = {"learning_rate": 0.01, "b1": 0.6}, {"learning_rate": 0.02, "b1": 0.7}
   falling = {**FIXED, "schedule": "linear", "lr_end": 0.1}
-  tiny = Contender(falling, SPACE, first, known=known)
+  tiny = Contender(falling, SPACE, first, earlier=earlier)
   monkeypatch.setattr(search, "CONTENDERS", {"tiny": tiny})
   for place in ("TUNING", "CONSTANT"):
     monkeypatch.setattr(trials, place, tmp_path / place)
@@ -46,7 +46,7 @@ def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch, capsys):
   (form, rows), (_, before) = trials.read(out), trials.read(tmp_path / "TUNING" / "tiny")
   assert form["fixed"] == {**falling, "lr_end": 1.0}
   best = trials.best(before, [*SPACE])
-  chosen = [first, known] if best == first else [first, best, known]
+  chosen = [first, earlier] if best == first else [first, best, earlier]
   *once, again = ({n: row[n] for n in SPACE} for row in rows)
   assert once == chosen
   assert again == once[np.argmax([row["score"] for row in rows[:-1]])]
@@ -63,16 +63,21 @@ def test_known_settings_at_a_constant_rate(tmp_path, monkeypatch, capsys):
   ("words", "told"),
   [
     (["tyny"], "NAME must be one of adam"),
-    (["quadratic_recipe"], "got 'quadratic_recipe'"),  # it has nothing to search
-    (["recipe", "--trials", "0"], "--trials must be at least 1"),
-    (["recipe", "--trials", "3", "--again", "4"], "--again must be from 0 to --trials 3; got 4"),
-    (["recipe", "--steps", "60"], "holds another search: name a new folder. It has search filter"),
-    (["adamw_b1", "--constant"], "--constant needs the trials of adamw_b1"),
-    (["recipe", "--constant"], "--constant needs a rate that falls; recipe has no lr_end"),
-    (["recipe", "--constant", "--rounds", "2"], "--constant has no --trials, --rounds or --again"),
+    (["recipe"], "got 'recipe'"),  # it has nothing to search
+    (["adam", "--trials", "0"], "--trials must be at least 1"),
+    (["adam", "--trials", "3", "--again", "4"], "--again must be from 0 to --trials 3; got 4"),
+    (["adam", "--steps", "60"], "holds another search: name a new folder. It has search filter"),
+    (["untried", "--constant"], "--constant needs the trials of untried"),
+    (["constant", "--constant"], "--constant needs a rate that falls; constant has no lr_end"),
+    (["adam", "--constant", "--rounds", "2"], "--constant has no --trials, --rounds or --again"),
   ],
 )
-def test_bad_input_is_one_line(words, told, tmp_path, capsys):
+def test_bad_input_is_one_line(words, told, tmp_path, monkeypatch, capsys):
+  more = {
+    "untried": Contender({**FIXED, "lr_end": 0.1}, SPACE),
+    "constant": Contender(FIXED, SPACE),
+  }
+  monkeypatch.setattr(search, "CONTENDERS", {**search.CONTENDERS, **more})
   (tmp_path / "search.json").write_text(json.dumps({"search": "filter"}))
   assert search.main([*words, "--out", str(tmp_path)]) == 2
   error = capsys.readouterr().err
@@ -187,7 +192,7 @@ def test_an_entry_that_is_wrong_trains_nothing(each, told, tmp_path, monkeypatch
 
 def test_a_folder_is_one_search_s_at_a_time(tmp_path, capsys):
   with alone(tmp_path):
-    assert search.main(["recipe", "--out", str(tmp_path)]) == 2
+    assert search.main(["adam", "--out", str(tmp_path)]) == 2
   assert "in use by another process" in capsys.readouterr().err
 
 

@@ -114,6 +114,22 @@ def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
   assert not (tmp_path / "data").exists()
 
 
+def test_a_terminal_is_told_of_a_download_before_it_is_connected(tmp_path, monkeypatch, capsys):
+  tfds = pytest.importorskip("tensorflow_datasets")
+  told = []
+
+  def connect(*_, **__):
+    told.append(capsys.readouterr().err)
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+  with tfds.testing.mock_data(num_examples=1):
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", connect)
+    with pytest.raises(KeyboardInterrupt):
+      prepare("mnist", None, tmp_path)
+  assert told == ["downloading mnist through TensorFlow Datasets\n"]
+
+
 # What is wrong, in a word of the line.
 TOLD = {
   missing: "missing",

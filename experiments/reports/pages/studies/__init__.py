@@ -8,8 +8,8 @@ from experiments.reports.pages.studies import (
   recipe,
   trajectory,
   transfer,
-  trials,
   tuned_claims,
+  tuning,
   two_by_two,
 )
 
@@ -21,7 +21,7 @@ __all__ = [
   "recipe",
   "trajectory",
   "transfer",
-  "trials",
   "tuned_claims",
+  "tuning",
   "two_by_two",
 ]

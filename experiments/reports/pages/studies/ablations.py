@@ -7,7 +7,7 @@ from experiments.reports import results, tables
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import (
   SIGNS,
-  by_operation,
+  cells_by_operation,
   grouped,
   matrix,
   ranked,
@@ -90,7 +90,7 @@ def controls_nesterov() -> str:
     ("Nesterov .98, learning rate 0.06, no weight decay", *SIGNS.values())
   ]
   for words, figure in (("95 %", FIRST), ("sustained", HELD), ("dips", DIPS)):
-    rows.append((words, *by_operation("controls", "nesterov", figure)))
+    rows.append((words, *cells_by_operation("controls", "nesterov", figure)))
   return tables.markdown(rows)
 
 
@@ -133,7 +133,7 @@ def shapes_crossings() -> str:
 
 @block("nesterov_crossings")
 def nesterov_crossings() -> str:
-  first, held = (by_operation("controls", "nesterov", figure) for figure in (FIRST, HELD))
+  first, held = (cells_by_operation("controls", "nesterov", figure) for figure in (FIRST, HELD))
   told = [f"{sign} {one}" for sign, one in zip(SIGNS.values(), first, strict=True)]
   stayed = [f"{sign} {one}" for sign, one in zip(SIGNS.values(), held, strict=True)]
   return f"{', '.join(told)}; sustained {', '.join(stayed)}"

@@ -6,10 +6,10 @@ from experiments.reports import tables
 from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import (
   SIGNS,
-  by_operation,
+  cells_by_operation,
+  first_medians,
   grouped,
   matrix,
-  medians,
   ranked,
   runs_of,
 )
@@ -34,7 +34,7 @@ ARMS = {
 def fork_table() -> str:
   rows: list[tuple[str, ...]] = [("first crossing of 95 %", *SIGNS.values())]
   for part, words in ARMS.items():
-    rows.append((words, *by_operation("fork", part)))
+    rows.append((words, *cells_by_operation("fork", part)))
     if part in FORKS:
       rows.append(("  published, one seed", *FORKS[part].values()))
   return tables.markdown(rows)
@@ -76,7 +76,8 @@ FAST_ADAMW = "baseline, optimizer adamw, learning_rate 0.003, weight_decay 1.0"
 @block("fork_delay")
 def fork_delay() -> str:
   l2, delayed, latched, adamw = (
-    _ends(medians("fork", part)) for part in ("coupled", "compression", "latched", "decoupled")
+    _ends(first_medians("fork", part))
+    for part in ("coupled", "compression", "latched", "decoupled")
   )
   fast = spread(grouped("controls", "adamw")[FAST_ADAMW], FIRST)
   return (

@@ -67,12 +67,12 @@ def split(runs: Sequence[Run]) -> dict[str, list[Run]]:
   return {name: [run for run in runs if run.values["operation"] == name] for name in SIGNS}
 
 
-def by_operation(study: str, part: str, figure: str = FIRST) -> list[str]:
+def cells_by_operation(study: str, part: str, figure: str = FIRST) -> list[str]:
   """A figure's spread on each operation."""
   return [spread(runs, figure) for runs in split(runs_of(study, part)).values()]
 
 
-def medians(study: str, part: str) -> dict[str, float | None]:
+def first_medians(study: str, part: str) -> dict[str, float | None]:
   """The median first crossing of each operation."""
   return {
     name: high_median(run.summary[FIRST] for run in runs)

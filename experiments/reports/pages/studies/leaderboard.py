@@ -24,6 +24,7 @@ from experiments.reports.pages.studies.scores import (
 from experiments.reports.read import Run
 from experiments.reports.words import listed, spelled
 from experiments.runs.outcomes import STEPS_AFTER
+from experiments.runs.settings import from_file
 
 COSTS = RESULTS / "benchmarks" / "leaderboard-cpu.json"
 AGAINST = "adamw"
@@ -109,10 +110,17 @@ def _costs(names: Sequence[str]) -> str:
     step, kept = (high_median(run.summary[figure] for run in runs) for figure in (FIRST, HELD))
     spent = ["-"] * 4
     if step is not None:
-      examples = step * runs[0].values["batch_size"]
+      examples = _examples(runs[0], int(step))
       spent = [f"{step:,}", f"{examples:,}", f"{step * work:,.0f}", f"{step * pace / 1e3:.1f}"]
     rows.append((name, *own, *spent, "-" if kept is None else f"{kept * pace / 1e3:.1f}"))
   return tables.markdown(rows)
+
+
+def _examples(run: Run, step: int) -> int:
+  """How many pairs were trained on: the last batch of an epoch is smaller than the others."""
+  task = from_file(run.task.name, run.values).of_task
+  epochs, batches = divmod(step, -(-task.training // task.batch_size))
+  return epochs * task.training + batches * task.batch_size
 
 
 @block("benchmark_machines")

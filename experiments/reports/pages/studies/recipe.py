@@ -73,7 +73,7 @@ def recipe_parts() -> str:
 def recipe_front() -> str:
   """From when it holds 95 % on each operation, and over how many seeds that is the median."""
   (seeds,) = {len(runs) for runs in scores.by_operation(scores.RECIPE)}
-  steps = zip(SIGNS.values(), scores.medians(scores.RECIPE), strict=True)
+  steps = zip(SIGNS.values(), scores.held_medians(scores.RECIPE), strict=True)
   told = ", ".join(f"{sign} from step {step:,.0f}" for sign, step in steps)
   return f"{told} on, at the median of {spelled(seeds)} seeds"
 

@@ -33,7 +33,7 @@ def by_operation(name: str) -> list[list[Run]]:
   return [*split(runs_of(STUDY, name)).values()]
 
 
-def medians(name: str) -> list[float]:
+def held_medians(name: str) -> list[float]:
   """From when a method holds 95 % on each operation."""
   found = [high_median(run.summary[HELD] for run in runs) for runs in by_operation(name)]
   return [NEVER if median is None else median for median in found]
@@ -41,7 +41,7 @@ def medians(name: str) -> list[float]:
 
 def worst(name: str) -> float:
   """The median of the operation where it holds latest."""
-  return max(medians(name))
+  return max(held_medians(name))
 
 
 def _order(name: str) -> tuple[float, ...]:

@@ -21,8 +21,12 @@ class Claim(NamedTuple):
 CLAIMS = (
   Claim("the EMA filter makes Adam sooner, 44 times", "Grokfast", "ema_adam", "adam"),
   Claim("the MA filter makes Adam sooner, 50 times", "Grokfast", "ma_adam", "adam"),
-  Claim("the MA filter is sooner if it waits", "Grokfast", "two_stage", "ma_adamw"),
-  Claim("and if it waits until all is memorised", "", "gate_opens", "ma_adamw"),
+  Claim(
+    "the MA filter is sooner if it waits a number of steps", "Grokfast", "two_stage", "ma_adamw"
+  ),
+  Claim("the MA filter is sooner if it waits until all is memorised", "", "gate_opens", "ma_adamw"),
+  Claim("the MA filter is sooner if it stops once all is memorised", "", "gate_closes", "ma_adamw"),
+  Claim("the EMA filter is sooner if it forgets once all is memorised", "", "reset", "ema_adamw"),
   Claim("Delayed Compression is sooner than the EMA filter", "its fork", "compression", "ema_adam"),
   Claim("the EMA filter makes AdamW sooner", "", "ema_adamw", "adamw"),
   Claim("the MA filter makes AdamW sooner", "", "ma_adamw", "adamw"),
@@ -30,12 +34,16 @@ CLAIMS = (
   Claim("the MA filter makes Muon with two rates sooner", "", "ma_muon", "muon_two_rates"),
   Claim("Muon is sooner than AdamW", "Tveit et al.", "muon", "adamw"),
   Claim("Muon is sooner with a rate of the matrices' own", "", "muon_two_rates", "muon"),
+  Claim("a cap on norms makes Muon with two rates sooner", "", "capped", "muon_two_rates"),
   Claim("the recipe is sooner than Muon with two rates", "ours", RECIPE, "muon_two_rates"),
   Claim("⊥Grad makes AdamW sooner", "Prieto et al.", "orthogonal", "adamw"),
-  Claim("StableMax makes AdamW sooner", "Prieto et al.", "stablemax", "adamw"),
-  Claim("egalitarian descent is sooner than SGD", "its paper", "egalitarian", "nesterov"),
+  Claim("StableMax makes AdamW sooner", "", "stablemax", "adamw"),
+  Claim("egalitarian descent is sooner than Nesterov's momentum", "", "egalitarian", "nesterov"),
   Claim("a rate of the embedding's own makes AdamW sooner", "", "adamw_embedding", "adamw"),
+  Claim("another β₁ makes AdamW sooner", "", "adamw_b1", "adamw"),
+  Claim("a norm that is projected is sooner than weight decay", "", "projected", "adamw"),
   Claim("AdEMAMix is sooner than AdamW", "", "ademamix", "adamw"),
+  Claim("NAdam is sooner than Adam", "", "nadam", "adam"),
 )
 VERDICTS = {"better": "stands", "worse": "the other way round"}
 

@@ -1,7 +1,6 @@
-"""Trials of a search: as its folder has them, which is the best, and the benchmark's table."""
+"""Trials of a search: as its folder has them, and which setting is the best."""
 
 import json
-import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,10 +10,8 @@ import numpy as np
 
 from experiments.fields import UsageError
 from experiments.files import read_json
-from experiments.reports import tables
-from experiments.reports.pages.markers import RESULTS, block
-from experiments.reports.pages.studies.scores import GOAL, STUDY, methods
 
+RESULTS = Path(__file__).parents[1] / "results"
 TUNING, CONSTANT = RESULTS / "benchmark_tuning", RESULTS / "benchmark_constant"
 Trial = Mapping[str, Any]
 FORM, LOG = "search.json", "trials.jsonl"
@@ -29,12 +26,12 @@ def read(folder: Path) -> tuple[dict[str, Any], list[Trial]]:
   form = read_json(folder / FORM)
   if not form or not (folder / LOG).exists():
     raise UsageError(f"{folder} must have a {FORM} and a {LOG}.")
-  found, sizes = whole_rounds(folder / LOG, form), _sizes(form)
-  if len(found) < sum(sizes):
+  trials, sizes = whole_rounds(folder / LOG, form), _sizes(form)
+  if len(trials) < sum(sizes):
     raise UsageError(
-      f"{folder} has {len(found)} of {sum(sizes)} trials: the command in its {FORM} resumes it."
+      f"{folder} has {len(trials)} of {sum(sizes)} trials: the command in its {FORM} resumes it."
     )
-  return form, found
+  return form, trials
 
 
 def _sizes(form: Mapping[str, Any]) -> list[int]:
@@ -50,15 +47,15 @@ def whole_rounds(log: Path, form: Mapping[str, Any]) -> list[Trial]:
   """
   *lines, _ = log.read_bytes().split(b"\n")
   rows = [_row(line, f"{log}, line {n},", form["space"]) for n, line in enumerate(lines, 1)]
-  found: list[Trial] = []
+  whole: list[Trial] = []
   for number, size in enumerate(_sizes(form)):
     own = [row for row in rows if row["round"] == number]
     if len(own) > size:
       raise UsageError(f"{log} has {len(own)} trials of round {number}, which has {size}.")
     if len(own) < size:
       break
-    found += own
-  return found
+    whole += own
+  return whole
 
 
 def _row(line: bytes, where: str, space: Collection[str]) -> Trial:
@@ -82,11 +79,11 @@ def best(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float]:
   >>> best(once, ["rate"]), best(once + again, ["rate"]), best(once + again[1:], ["rate"])
   ({'rate': 2.0}, {'rate': 1.0}, {'rate': 2.0})
   """
-  means = _means(trials, names)
-  return dict(zip(names, max(means, key=lambda values: means[values]), strict=True))
+  scores = means(trials, names)
+  return dict(zip(names, max(scores, key=lambda values: scores[values]), strict=True))
 
 
-def _means(trials: Sequence[Trial], names: Sequence[str]) -> dict[tuple[float, ...], float]:
+def means(trials: Sequence[Trial], names: Sequence[str]) -> dict[tuple[float, ...], float]:
   """The mean scores of the settings that were trained with most seeds."""
   scores: dict[tuple[float, ...], dict[int, float]] = {}
   for trial in trials:
@@ -117,60 +114,3 @@ def chosen(
   if setting["lr_end"] == end:
     del setting["lr_end"]
   return setting
-
-
-def at_border(value: float, low: float, high: float, log: bool) -> bool:
-  """Whether a value is within a twentieth of its space from one of the ends.
-
-  >>> at_border(0.9, 0.0, 1.0, False), at_border(0.98, 0.0, 1.0, False)
-  (False, True)
-  >>> at_border(0.11, 0.1, 10.0, True), at_border(0.2, 0.1, 10.0, True)
-  (True, False)
-  """
-  a, b, x = map(math.log, (low, high, value)) if log else (low, high, value)
-  return not a + 0.05 * (b - a) <= x <= b - 0.05 * (b - a)
-
-
-@block("benchmark_trials")
-def benchmark_trials() -> str:
-  """Of each search the settings tried, how many were at 95 % at the end, the first, the found.
-
-  The scores are the means of two seeds, of the best at a rate that falls, and at a constant one.
-
-  Raises:
-    UsageError: for a method with trials and no scores, which all other tables would leave out.
-  """
-  scored = {*methods(reference=True), *methods(reference=False)}
-  header = "method", "settings", "95 % at the end", "space", "first", "found"
-  rows: list[tuple[str, ...]] = [(*header, "score, falling", "score, constant")]
-  for folder in sorted(path for path in TUNING.iterdir() if path.is_dir()):
-    if folder.name not in scored:
-      raise UsageError(
-        f"{folder.name} has trials and no scores: "
-        f"python -m experiments.studies {STUDY} --part {folder.name}"
-      )
-    form, trials = read(folder)
-    space: dict[str, tuple[float, float, bool]] = form["space"]
-    tried = [trial for trial in trials if trial["seed"] == trials[0]["seed"]]
-    there = sum(all(curve[-1] >= GOAL.threshold for curve in t["val_accuracy"]) for t in tried)
-    ends = (f"{name} {low:g} to {high:g}" for name, (low, high, _) in space.items())
-    first = (f"{name} {value:g}" for name, value in form["first"].items())
-    chosen = found(folder.name)
-    marked = [f"{n} {chosen[n]:g}{'*' * at_border(chosen[n], *space[n])}" for n in space]
-    marked += ["constant rate"] * ("lr_end" in chosen)
-    cells = map(", ".join, (ends, first, marked))
-    scores = (_score(place / folder.name, [*space]) for place in (TUNING, CONSTANT))
-    settings = f"{len(tried)} + {_constant(folder.name)}"
-    rows.append((folder.name, settings, str(there), *cells, *scores))
-  return tables.markdown(rows)
-
-
-def _constant(name: str) -> int:
-  """How many settings were tried at a constant rate."""
-  return read(CONSTANT / name)[0]["trials"] if (CONSTANT / name).exists() else 0
-
-
-def _score(folder: Path, names: Sequence[str]) -> str:
-  if not folder.exists():
-    return "not tried"
-  return f"{max(_means(read(folder)[1], names).values()):.2f}"
