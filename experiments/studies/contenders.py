@@ -202,7 +202,10 @@ CONTENDERS: Mapping[str, Contender] = {
     GATED_FIRST,
     {"learning_rate": 0.001, "weight_decay": 1.0, "lamb": 5.0, "gate_at": 0.99, "lr_end": 1.0},
   ),
-  "gate_closes": Contender(_with("grokfast_ma_gated", "adamw", gate="closes"), GATED, GATED_FIRST,
+  "gate_closes": Contender(
+    _with("grokfast_ma_gated", "adamw", gate="closes"),
+    GATED,
+    GATED_FIRST,
     {"learning_rate": 0.0005384, "weight_decay": 5.256, "lamb": 2.537, "gate_at": 0.9053,
      "lr_end": 1.0},
   ),

@@ -40,7 +40,7 @@ CLAIMS = (
   Claim("StableMax makes AdamW sooner", "", "stablemax", "adamw"),
   Claim("egalitarian descent is sooner than Nesterov's momentum", "", "egalitarian", "nesterov"),
   Claim("a rate of the embedding's own makes AdamW sooner", "", "adamw_embedding", "adamw"),
-  Claim("another β₁ makes AdamW sooner", "", "adamw_b1", "adamw"),
+  Claim("a β₁ that is searched too makes AdamW sooner", "", "adamw_b1", "adamw"),
   Claim("a norm that is projected is sooner than weight decay", "", "projected", "adamw"),
   Claim("AdEMAMix is sooner than AdamW", "", "ademamix", "adamw"),
   Claim("NAdam is sooner than Adam", "", "nadam", "adam"),
