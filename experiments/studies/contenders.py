@@ -118,7 +118,10 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 0.002937, "weight_decay": 1.228, "lr_embedding": 1.924},
   ),
   "nadam": Contender(
-    _with("baseline", "nadam"), ADAM, {"learning_rate": 1e-3, "weight_decay": 0.005}
+    _with("baseline", "nadam"),
+    ADAM,
+    {"learning_rate": 1e-3, "weight_decay": 0.005},
+    {"learning_rate": 0.00467, "weight_decay": 0.002065, "lr_end": 1.0},
   ),
   "nesterov": Contender(
     _with("baseline", "sgd"),
