@@ -203,7 +203,9 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 0.001, "weight_decay": 1.0, "lamb": 5.0, "gate_at": 0.99, "lr_end": 1.0},
   ),
   "gate_closes": Contender(_with("grokfast_ma_gated", "adamw", gate="closes"), GATED, GATED_FIRST),
-  "reset": Contender(_with("grokfast_ema_reset", "adamw"), {**ADAMW, **EMA}, PUBLIC),
+  "reset": Contender(_with("grokfast_ema_reset", "adamw"), {**ADAMW, **EMA}, PUBLIC,
+    {"learning_rate": 0.004162, "weight_decay": 1.683, "alpha": 0.8786, "lamb": 0.1911},
+  ),
   "compression": Contender(
     _with("delayed_compression", "adam"),
     {"learning_rate": RATE, "coefficient": (1e-4, 0.1, True), "threshold": (0.5, 1.0, False)},
