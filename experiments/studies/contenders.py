@@ -209,7 +209,12 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 0.0005384, "weight_decay": 5.256, "lamb": 2.537, "gate_at": 0.9053,
      "lr_end": 1.0},
   ),
-  "reset": Contender(_with("grokfast_ema_reset", "adamw"), {**ADAMW, **EMA}, PUBLIC),
+  "reset": Contender(
+    _with("grokfast_ema_reset", "adamw"),
+    {**ADAMW, **EMA},
+    PUBLIC,
+    {"learning_rate": 0.004162, "weight_decay": 1.683, "alpha": 0.8786, "lamb": 0.1911},
+  ),
   "compression": Contender(
     _with("delayed_compression", "adam"),
     {"learning_rate": RATE, "coefficient": (1e-4, 0.1, True), "threshold": (0.5, 1.0, False)},
