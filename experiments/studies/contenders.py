@@ -117,7 +117,9 @@ CONTENDERS: Mapping[str, Contender] = {
     {"learning_rate": 0.002937, "weight_decay": 1.228, "lr_embedding": 1.924},
   ),
   "nadam": Contender(
-    _with("baseline", "nadam"), ADAM, {"learning_rate": 1e-3, "weight_decay": 0.005},
+    _with("baseline", "nadam"),
+    ADAM,
+    {"learning_rate": 1e-3, "weight_decay": 0.005},
     {"learning_rate": 0.00467, "weight_decay": 0.002065, "lr_end": 1.0},
   ),
   "nesterov": Contender(
@@ -131,6 +133,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("baseline", "ademamix", b3=0.99),
     {**ADAMW, "ademamix_alpha": (0.5, 10.0, True)},
     {"learning_rate": 3e-3, "weight_decay": 1.0, "ademamix_alpha": 2.0},
+    {"learning_rate": 0.003, "weight_decay": 1.0, "ademamix_alpha": 2.0, "lr_end": 1.0},
   ),
   "muon": Contender(
     _with("baseline", "muon"),
