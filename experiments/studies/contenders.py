@@ -245,6 +245,7 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("project_params_norm", "adamw", weight_decay=0.0),
     {"learning_rate": RATE, "norm_ratio": (0.1, 1.0, True)},
     {"learning_rate": 1e-3, "norm_ratio": 0.3},
+    {"learning_rate": 0.003335, "norm_ratio": 0.668},
   ),
   "capped": Contender(
     _with("cap_params_norm", "muon"),
