@@ -251,6 +251,8 @@ CONTENDERS: Mapping[str, Contender] = {
     _with("cap_params_norm", "muon"),
     {**TWO_RATES, "norm_cap": (0.3, 2.0, True)},
     {**TWO_RATES_FOUND, "weight_decay": 0.003, "norm_cap": 1.0},
+    {"learning_rate": 0.004863, "weight_decay": 0.003, "momentum": 0.6532, "lr_matrices": 9.692,
+     "norm_cap": 1.0},
   ),
   "quadratic_muon": Contender(
     _with("baseline", "muon_grouped", **WIDE),
