@@ -36,6 +36,7 @@ CLAIMS = (
   Claim("Muon is sooner with a rate of the matrices' own", "", "muon_two_rates", "muon"),
   Claim("a cap on norms makes Muon with two rates sooner", "", "capped", "muon_two_rates"),
   Claim("the recipe is sooner than Muon with two rates", "ours", RECIPE, "muon_two_rates"),
+  Claim("the recipe is sooner than that with a cap", "ours", RECIPE, "capped"),
   Claim("⊥Grad makes AdamW sooner", "Prieto et al.", "orthogonal", "adamw"),
   Claim("StableMax makes AdamW sooner", "", "stablemax", "adamw"),
   Claim("egalitarian descent is sooner than Nesterov's momentum", "", "egalitarian", "nesterov"),
