@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and where the committed ones are."""
 
 import contextlib
 import hashlib
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.fields import UsageError
+
+RESULTS = Path(__file__).parent / "results"  # the committed runs
 
 
 @contextlib.contextmanager

@@ -9,14 +9,13 @@ warm the disk's cache.
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.files import write_json
+from experiments.files import RESULTS, write_json
 from experiments.runs.environment import environment
 
-RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "import_time.json"
+RESULT = RESULTS / "benchmarks" / "import_time.json"
 WARM_UP, PROCESSES = 3, 31
 CODE = """
 import time

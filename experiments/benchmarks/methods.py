@@ -9,7 +9,6 @@ of ten steps is in the milliseconds; FLOPs are those of the step's matrix produc
 
 import statistics
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,13 +16,12 @@ import jax.numpy as jnp
 
 from experiments.benchmarks import tools
 from experiments.benchmarks.flops import flops
+from experiments.files import RESULTS
 from experiments.reports.read import by_setting, read_runs
 from experiments.runs import plan
 from experiments.runs.settings import Settings
 from experiments.training.population import MemberInit, Population
 from experiments.training.train import Train
-
-RESULTS = Path(__file__).parents[1] / "results"
 
 
 def neighbours() -> dict[str, Settings]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.files import write_json
+from experiments.files import RESULTS, write_json
 from experiments.runs.environment import environment
 
-RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "steps_per_second.json"
+RESULT = RESULTS / "benchmarks" / "steps_per_second.json"
 ROUNDS = 3
 STEPS = {"modular": 500, "mnist": 5_000, "qm9": 10_000, "imdb": 45}
 

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.files import new_file
+from experiments.files import RESULTS, new_file
 from experiments.reports import tables
 from experiments.runs.environment import environment
 from experiments.training.devices import memory_bytes
 
-FOLDER = Path(__file__).parents[1] / "results" / "benchmarks"
+FOLDER = RESULTS / "benchmarks"
 ROUNDS = 7  # turns that each of the things compared has
 
 

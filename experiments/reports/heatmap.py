@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from experiments.reports import survival
 from experiments.reports.read import Run
-from experiments.reports.survival import first_crossing
 from experiments.reports.words import goal_text
 
 MOST, COLUMNS = 6, 3  # panels of a method, panels in a row
@@ -79,7 +78,7 @@ def panels(runs: Sequence[Run]) -> tuple[list[Panel], int]:
 
 
 def _median(runs: Sequence[Run]) -> float:
-  return survival.quantile([first_crossing(run) for run in runs], 0.5)
+  return survival.quantile([survival.first_crossing(run) for run in runs], 0.5)
 
 
 def draw(runs: Sequence[Run]) -> Figure | None:

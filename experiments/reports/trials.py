@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from experiments.fields import UsageError
-from experiments.files import read_json
+from experiments.files import RESULTS, read_json
 
-RESULTS = Path(__file__).parents[1] / "results"
 TUNING, CONSTANT = RESULTS / "benchmark_tuning", RESULTS / "benchmark_constant"
 Trial = Mapping[str, Any]
 FORM, LOG = "search.json", "trials.jsonl"

@@ -25,12 +25,12 @@ from pathlib import Path
 import markdown
 from matplotlib.figure import Figure
 
-from experiments.files import new_file
+from experiments.files import RESULTS, new_file
 from experiments.reports import provenance, results, statistics, tables
 from experiments.reports.figures import FIGURES
 from experiments.reports.read import OURS, Run, read_reference, read_runs, up_to
 
-REFERENCE = Path(__file__).parents[1] / "results" / "reference_curves.json"
+REFERENCE = RESULTS / "reference_curves.json"
 TEMPLATE = Path(__file__).with_name("report.html")
 _RESULTS = (
   "Median and range over the seeds; a run that did not get there is counted and stands behind all "

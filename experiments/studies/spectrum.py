@@ -25,13 +25,13 @@ from tqdm import tqdm
 import grokfax
 from experiments import start, terminal
 from experiments.fields import UsageError
-from experiments.files import new_file, write_json
+from experiments.files import RESULTS, new_file, write_json
 from experiments.runs import plan, settings
 from experiments.runs.environment import environment
 from experiments.runs.settings import Settings
 from experiments.training.population import Population
 
-FOLDER = Path(__file__).parents[1] / "results" / "spectrum"
+FOLDER = RESULTS / "spectrum"
 LENGTH = 256  # steps of a segment
 SLOW = 2 * np.pi / 100  # below it a period takes more than a hundred steps
 ARMS: Mapping[str, Mapping[str, Any]] = {

@@ -7,13 +7,13 @@ from typing import Any
 
 from experiments import commands
 from experiments.fields import UsageError
-from experiments.files import DAMAGES, read_json, write_json
+from experiments.files import DAMAGES, RESULTS, read_json, write_json
 from experiments.reports.read import Run, read_runs
 from experiments.runs.loop import Watcher
 from experiments.runs.settings import Settings
 from experiments.runs.sweep import expand
 
-FOLDER = Path(__file__).parents[1] / "results" / "studies"
+FOLDER = RESULTS / "studies"
 NAME = "study.json"  # in a study's folder: which one it is
 
 

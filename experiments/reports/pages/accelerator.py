@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable, Sequence
 
+from experiments.files import RESULTS
 from experiments.reports import tables
 from experiments.reports.pages.benchmarks import ADAMW, FORMS, TORCH, Row, parts, read, told
-from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.markers import block
 from experiments.reports.pages.modular import BESIDE, EMA, median, runs_of
 from experiments.reports.read import Run, read_runs, up_to
 

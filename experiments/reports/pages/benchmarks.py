@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from experiments.files import RESULTS
 from experiments.reports import tables
-from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.markers import block
 from experiments.reports.words import spelled
 
 FOLDER = RESULTS / "benchmarks"

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from experiments.fields import UsageError
-from experiments.files import new_file
+from experiments.files import RESULTS, new_file
 
 ROOT = Path(__file__).parents[3]
-RESULTS = ROOT / "experiments" / "results"
 PAGES = (
   ROOT / "README.md",
   ROOT / "docs" / "benchmark.md",

@@ -8,8 +8,9 @@ import statistics as stats
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from experiments.files import RESULTS
 from experiments.reports import results, statistics, tables
-from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.markers import block
 from experiments.reports.read import Run, read_reference, read_runs, up_to
 from experiments.reports.words import listed, spelled
 from experiments.reports.write import REFERENCE, with_reference

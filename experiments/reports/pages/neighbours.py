@@ -5,8 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.files import RESULTS
 from experiments.reports import tables
-from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, rank, spread
 from experiments.reports.read import Run, by_setting, read_runs
 from experiments.reports.words import spelled

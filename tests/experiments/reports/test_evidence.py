@@ -9,8 +9,8 @@ import statistics
 import numpy as np
 import pytest
 
+from experiments.files import RESULTS
 from experiments.reports import ways
-from experiments.reports.pages.markers import RESULTS
 from experiments.reports.read import by_setting, read_runs, up_to
 from experiments.runs import folder, identity, settings
 from experiments.studies import trajectory

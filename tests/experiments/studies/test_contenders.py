@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from experiments.fields import UsageError
+from experiments.files import RESULTS
 from experiments.reports import trials
-from experiments.reports.pages.markers import RESULTS
 from experiments.reports.pages.studies import tuning
 from experiments.reports.read import read_runs
 from experiments.runs import plan, settings

@@ -4,8 +4,8 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 
+from experiments.files import RESULTS
 from experiments.reports import tables
-from experiments.reports.pages.markers import RESULTS
 from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, rank, spread
 from experiments.reports.read import Run, by_setting, read_runs
 

@@ -5,8 +5,9 @@ import json
 import statistics
 from collections.abc import Callable, Sequence
 
+from experiments.files import RESULTS
 from experiments.reports import results, tables
-from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
 from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, high_median, share, spread
 from experiments.reports.pages.studies.scores import (

@@ -4,8 +4,9 @@ import itertools
 import json
 import statistics
 
+from experiments.files import RESULTS
 from experiments.reports import tables
-from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.markers import block
 from experiments.reports.pages.studies import scores
 from experiments.reports.pages.studies.grids import SIGNS, runs_of
 from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, reached, spread

@@ -1,8 +1,8 @@
 """Scores of the benchmark: from when a method holds its goal, and one method against another."""
 
 from experiments.fields import UsageError
+from experiments.files import RESULTS
 from experiments.reports import paired
-from experiments.reports.pages.markers import RESULTS
 from experiments.reports.pages.studies.grids import SIGNS, runs_of, split
 from experiments.reports.pages.studies.ranked import FIRST, HELD, high_median, reached
 from experiments.reports.read import Run

@@ -4,8 +4,9 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.files import RESULTS
 from experiments.reports import tables, ways
-from experiments.reports.pages.markers import RESULTS, block
+from experiments.reports.pages.markers import block
 
 FOLDER = RESULTS / "studies" / "trajectory"
 EMBEDDING = "tokens/embedding"
