@@ -48,7 +48,7 @@ def test_muon_groks_subtraction_within_sixty_steps():
     "embedding_by": "muon", "head_by": "muon", "learning_rate": 0.5, "momentum": 0.8,
     "lr_warmup": 2.0, "weight_decay": 0.28, "decay_embedding": 0.28, "decay_head": 0.28,
   }  # fmt: skip
-  trainer = Trainer(fixed, {}, 1, steps=80)
+  trainer = Trainer({**fixed, "steps": 80}, {}, 1)
   (curve,) = trainer.curves([{"operation": "sub", "seed": 3}])
   assert curve[0] < 0.05  # it is not known at first
   assert np.all(curve[5:] > 0.95)
