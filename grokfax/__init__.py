@@ -29,8 +29,10 @@ from grokfax.filters import (
 )
 from grokfax.gates import GateState, gate, start_at
 from grokfax.geometry import (
+  MeanNormState,
   ParamsNormState,
   cap_params_norm,
+  clip_by_mean_norm,
   egalitarian_gradient,
   orthogonal_gradient,
   project_params_norm,
@@ -64,12 +66,14 @@ __all__ = [
   "GrokfastIirState",
   "GrokfastMaState",
   "GrokfastMultiscaleState",
+  "MeanNormState",
   "ParamsNormState",
   "ResetState",
   "StatefulCondition",
   "adam_l2",
   "by_path",
   "cap_params_norm",
+  "clip_by_mean_norm",
   "delayed_compression",
   "delayed_compression_adam",
   "egalitarian_gradient",

@@ -174,6 +174,7 @@ CASES: dict[str, Case] = {
   "egalitarian_columns": Case(
     grokfax.egalitarian_gradient, {"method": "columns"}, ("method", "ns_steps")
   ),
+  "norm_clipped": Case(grokfax.clip_by_mean_norm, {"ratio": 0.9, "decay": 0.8}),
   "norm_projected": Case(grokfax.project_params_norm, {"ratio": 0.9}),
   "norm_capped": Case(
     grokfax.cap_params_norm,

@@ -79,6 +79,8 @@ BAD = {
     "stacked must be None, a tree of bools or a function",
   ),
   "ratio": (lambda: grokfax.project_params_norm(0.0), "ratio must be a finite number > 0"),
+  "ratio of a clip": (lambda: grokfax.clip_by_mean_norm(-1.0), "ratio must be a finite number > 0"),
+  "decay of a mean": (lambda: grokfax.clip_by_mean_norm(decay=1.0), r"decay must be in \[0, 1\)"),
   "ratio of a cap": (lambda: grokfax.cap_params_norm("1"), "ratio must be a finite number > 0"),
   "scope": (lambda: grokfax.cap_params_norm(scope="all"), "scope must be one of 'leaf', 'global'"),
   "alphas": (

@@ -247,3 +247,64 @@ def test_a_norm_wants_its_own_state_and_the_parameters():
     tx.update(w, optax.EmptyState(), w)
   with pytest.raises(ValueError, match="the norm of the parameters needs them"):
     tx.update(w, tx.init(w))
+
+
+def clipped(gradients, ratio, decay):
+  """The formula in float64: each gradient times what the norms before it allow."""
+  norms = [np.sqrt(sum(np.sum(np.float64(a) ** 2) for a in g.values())) for g in gradients]
+  for t, g in enumerate(gradients):
+    weights = decay ** np.arange(t)[::-1]
+    mean = np.sum(weights * norms[:t]) / np.sum(weights) if t else 0.0
+    mean = mean or np.inf  # nothing is known yet
+    yield {name: min(1.0, ratio(t) * mean / norms[t]) * np.float64(a) for name, a in g.items()}
+
+
+@pytest.mark.parametrize("ratio", [1.0, lambda step: 0.5 + 0.25 * step])
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_a_gradient_is_clipped_to_the_mean_norm_before_it(ratio, decay):
+  rng = np.random.default_rng(0)
+  gradients = [
+    {"a": np.float32(size * rng.normal(size=(3, 2))), "b": np.float32(rng.normal(size=4))}
+    for size in (1, 5, 0.1, 0, 3, 3, 40, 1)
+  ]
+  tx = grokfax.clip_by_mean_norm(ratio, decay)
+  state, update = tx.init(gradients[0]), jax.jit(tx.update)
+  of = ratio if callable(ratio) else lambda _: ratio
+  for g, expected in zip(gradients, clipped(gradients, of, decay), strict=True):
+    found, state = update(g, state)
+    for name in g:
+      np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
+
+
+def test_below_the_mean_a_gradient_is_left_alone_to_the_bit():
+  tx, rng = grokfax.clip_by_mean_norm(100.0), np.random.default_rng(1)
+  state = tx.init(jnp.zeros(5))
+  for _ in range(4):
+    g = np.float32(rng.normal(size=5))
+    found, state = tx.update(g, state)
+    np.testing.assert_array_equal(found, g)
+
+
+def test_zeros_and_then_a_gradient():
+  """A mean of 0 says nothing; what follows is clipped to a mean with the zeros in it."""
+  tx = grokfax.clip_by_mean_norm(decay=0.5)
+  state, found = tx.init(jnp.zeros(2)), []
+  for g in ([0.0, 0.0], [3.0, 4.0], [3.0, 4.0]):
+    update, state = tx.update(jnp.asarray(g), state)
+    found.append(np.linalg.norm(update))
+  np.testing.assert_allclose(found, [0.0, 5.0, 5.0 * 2 / 3], rtol=1e-6)
+
+
+def test_a_norm_that_float16_cannot_hold():
+  """Its square is above the largest float16, 65504."""
+  tx, g = grokfax.clip_by_mean_norm(), jnp.full(100, 300.0, jnp.float16)
+  _, state = tx.update(g, tx.init(g))
+  found, state = tx.update(2 * g, state)
+  assert found.dtype == jnp.float16
+  np.testing.assert_array_equal(found, g)
+  np.testing.assert_allclose(state.mean_norm, 0.9 * 300 + 0.1 * 6000, rtol=1e-6)
+
+
+def test_a_clip_wants_its_own_state():
+  with pytest.raises(ValueError, match="must be a MeanNormState"):
+    grokfax.clip_by_mean_norm().update(jnp.ones(2), optax.EmptyState())

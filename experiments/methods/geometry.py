@@ -1,4 +1,4 @@
-"""Geometry: gradients turned off the parameters or made equal, and parameters of a held norm."""
+"""Geometry: gradients turned, made equal or clipped, and parameters of a held norm."""
 
 import dataclasses
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import optax
 
 import grokfax
-from experiments.fields import POSITIVE, between, one_of, setting
+from experiments.fields import FRACTION, POSITIVE, between, one_of, setting
 from experiments.methods.method import Method, Optimizer
 
 
@@ -24,6 +24,14 @@ class Egalitarian:
     between(1, 100),
     only=("equal_by", "newton_schulz"),
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+  """The norm that no gradient exceeds."""
+
+  clip_ratio: float = setting(1.0, "number", "of a gradient's norm to the mean, at most", POSITIVE)
+  clip_decay: float = setting(0.9, "number", "of the mean norm", FRACTION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +56,11 @@ def egalitarian(h: Any, optimizer: Optimizer) -> Optimizer:
   return optax.chain(grokfax.egalitarian_gradient(h.equal_by, ns_steps=h.equal_ns_steps), optimizer)
 
 
+def clipped(h: Any, optimizer: Optimizer) -> Optimizer:
+  """Gradients that are longer than those before scaled down, then the optimizer."""
+  return optax.chain(grokfax.clip_by_mean_norm(h.clip_ratio, h.clip_decay), optimizer)
+
+
 def projected(h: Any, optimizer: Optimizer) -> Optimizer:
   """The optimizer, then the parameters brought to their norm."""
   return optax.chain(optimizer, grokfax.project_params_norm(h.norm_ratio, scope=h.norm_scope))
@@ -64,5 +77,6 @@ ORTHOGONAL_GRADIENT = Method(
   build=lambda h, optimizer: optax.chain(grokfax.orthogonal_gradient(), optimizer),
 )
 EGALITARIAN_GRADIENT = Method("egalitarian_gradient", Egalitarian, egalitarian)
+CLIP_BY_MEAN_NORM = Method("clip_by_mean_norm", Clip, clipped)
 PROJECT_PARAMS_NORM = Method("project_params_norm", Projection, projected)
 CAP_PARAMS_NORM = Method("cap_params_norm", Cap, capped)

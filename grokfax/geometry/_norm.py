@@ -24,7 +24,7 @@ class ParamsNormState(NamedTuple):
   start_norms: jax.typing.ArrayLike
 
 
-def _norms(params: optax.Params, together: bool, dtype: Any) -> jax.Array:
+def norms_of(params: optax.Params, together: bool, dtype: Any) -> jax.Array:
   """The norm of each array, (arrays,), or of all together, ()."""
   wide = [jnp.asarray(p, _trees.accumulator_dtype_of(p, None)) for p in jax.tree.leaves(params)]
   squares = [jnp.sum(jnp.real(jnp.conj(p) * p)).astype(dtype) for p in wide]
@@ -60,8 +60,8 @@ def _rescaled(
       return p + u
 
     # Here rather than in `init`, which knows no more than shapes.
-    start = jnp.where(step == 0, _norms(params, together, dtype), state.start_norms)
-    norms = _norms(_trees.beside(move, params, updates), together, dtype)
+    start = jnp.where(step == 0, norms_of(params, together, dtype), state.start_norms)
+    norms = norms_of(_trees.beside(move, params, updates), together, dtype)
     known = (start > 0) & (norms > 0)
     target = jnp.asarray(at_step(ratio, step), dtype) * start
     factors = jnp.where(known, limit(target / jnp.where(known, norms, 1)), 1)

@@ -17,6 +17,8 @@ RECIPE = Study(
   "What is each part of the recipe worth?",
   {
     "as_it_is": _changed(),
+    "clip_before": _changed(method="clip_by_mean_norm+recipe"),
+    "clip_and_longer_averages": _changed(method="clip_by_mean_norm+recipe", momentum=0.8, b1=0.9),
     "filter_before": _changed(method="grokfast_ema+recipe", alpha=0.8, lamb=[0.5, 2.0]),
     "positions_do_not_decay": _changed(decay_positions=0.0),
     "decays_do_not_fall": _changed(decay_end=1.0),

@@ -66,7 +66,8 @@ CHOICES = {
 OPERATION = {"modular": "add", "s5": "xyx"}
 COMPOSED = (
   "baseline", "grokfast_ma_two_stage", "grokfast_ema_delayed_compression",
-  "egalitarian_gradient+project_params_norm+cap_params_norm", "grokfast_ema_reset",
+  "egalitarian_gradient+clip_by_mean_norm+project_params_norm+cap_params_norm",
+  "grokfast_ema_reset",
   "grokfast_ma_gated", "grokfast_butterworth", "grokfast_delay", "recipe",
 )  # fmt: skip
 COUNTED = ("data", "model", "number", "shape")

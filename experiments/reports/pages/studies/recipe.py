@@ -12,20 +12,23 @@ from experiments.reports.pages.studies.grids import SIGNS, runs_of
 from experiments.reports.pages.studies.ranked import DIPS, FIRST, HELD, reached, spread
 from experiments.reports.words import spelled
 
-TRIALS = RESULTS / "recipe_trials" / "trials.jsonl"
-AT = 140  # a step at which the searches' runs had ended, or were about to
+TRIALS = [RESULTS / "recipe_trials" / name for name in ("trials.jsonl", "clipped.jsonl")]
+AT = 140  # a step at which the first five searches' runs had ended, or were about to
 NEW = {
   "1": "Muon for matrices, AdamW by group; the initial embeddings shrunk",
   "2": "nothing shrunk; higher rates of the MLP",
   "3": "each matrix a rate, decays apart from rates",
   "4": "positions a rate and a decay of their own",
   "5": "decays that fall faster than the rates",
+  "6": "gradients divided by their norm, a longer momentum",
+  "7": "four of Newton and Schulz's steps",
+  "8": "instead of both, gradients clipped to the mean norm",
 }
 
 
 @block("recipe_searches")
 def recipe_searches() -> str:
-  trials = [json.loads(line) for line in TRIALS.read_text().splitlines()]
+  trials = [json.loads(line) for log in TRIALS for line in log.read_text().splitlines()]
   header = ("search", "what was new", "steps", "trials", *(f"{SIGNS[o]}, median" for o in _ORDER))
   rows: list[tuple[str, ...]] = [(*header, *(f"{SIGNS[o]}, best" for o in _ORDER))]
   for search, group in itertools.groupby(trials, key=lambda trial: trial["search"]):
@@ -48,6 +51,8 @@ PARTS = {
   "attention_like_the_matrices": "queries, keys and values like the matrices",
   "momentum_095": "Muon's momentum 0.95",
   "b2_0999": "AdamW's β₂ 0.999",
+  "clip_before": "gradients clipped to the mean norm",
+  "clip_and_longer_averages": "the same, momentum 0.8, β₁ 0.9",
   "filter_before": "Grokfast-EMA before it, α 0.8",
 }
 
