@@ -308,3 +308,13 @@ def test_a_norm_that_float16_cannot_hold():
 def test_a_clip_wants_its_own_state():
   with pytest.raises(ValueError, match="must be a MeanNormState"):
     grokfax.clip_by_mean_norm().update(jnp.ones(2), optax.EmptyState())
+
+
+def test_a_missing_gradient_has_no_part_in_the_norm():
+  tx = grokfax.clip_by_mean_norm()
+  state, found = tx.init({"a": jnp.zeros(2), "b": jnp.zeros(3)}), []
+  for g in ([3.0, 4.0], [6.0, 8.0]):
+    updates, state = tx.update({"a": jnp.asarray(g), "b": None}, state)
+    assert updates["b"] is None
+    found.append(updates["a"])
+  np.testing.assert_allclose(found, [[3, 4], [3, 4]], rtol=1e-6)
