@@ -49,8 +49,10 @@ def clip_by_mean_norm(
       that grow.
 
   Returns:
-    A gradient transformation. While all before it were 0 a gradient passes. Works on gradients
-    of any floating or complex dtype; what comes out has the dtype of what went in.
+    A gradient transformation. While all before it were 0 a gradient passes. A norm
+    that is not finite does not enter the mean; that step's update
+    ``optax.apply_if_finite`` leaves out. Works on gradients of any floating or complex
+    dtype; what comes out has the dtype of what went in.
 
   Raises:
     ValueError: if ``ratio`` is a number that is not above 0, or ``decay`` one out of
@@ -96,7 +98,8 @@ def clip_by_mean_norm(
       wide = jnp.asarray(g, _trees.accumulator_dtype_of(g, None))
       return _trees.as_scalar_of(factor, wide) * wide
 
-    state = MeanNormState(optax.safe_increment(step), keep * state.mean_norm + (1 - keep) * norm)
-    return _trees.emit(scale, updates), state
+    counted = jnp.where(jnp.isfinite(norm), norm, mean)
+    next_mean = keep * state.mean_norm + (1 - keep) * counted
+    return _trees.emit(scale, updates), MeanNormState(optax.safe_increment(step), next_mean)
 
   return optax.GradientTransformationExtraArgs(init_fn, update_fn)

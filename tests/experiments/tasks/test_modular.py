@@ -1,12 +1,15 @@
 """Modular arithmetic: the table of pairs, the split, and what is refused."""
 
+import functools
+
 import jax
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
 from experiments.fields import UsageError
-from experiments.runs import settings
+from experiments.runs import plan, settings
 from experiments.tasks import TASKS, modular
 from experiments.tasks.task import split_rows
 
@@ -46,6 +49,23 @@ def test_table(operation, p):
 def test_the_reference_has_9312_rows_in_batches_of_512_and_one_of_48():
   assert len(modular.table("mul", 97)[0]) == 9_312
   assert modular.Settings().training == 4_656 == 9 * 512 + 48
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_first_gradient_of_48_rows_is_more_than_twice_as_long(seed):
+  """Mostly noise, which alone would make it √(512 / 48) = 3.3 times as long."""
+  chosen = settings.make("modular", operation="sub", seed=seed)
+  member, _ = plan.init_of(chosen)
+  trained = plan.train_of(chosen)
+  params = trained.init_params(member.key)
+
+  @functools.partial(jax.jit, static_argnums=(0, 1))
+  def length(begin, end):
+    rows = jax.tree.map(lambda column: column[begin:end], member.split.train)
+    return optax.tree.norm(jax.grad(lambda p: trained.score(p, rows)["loss"].mean())(params))
+
+  long, short = length(0, 512), length(4_608, 4_656)
+  assert 2 < short / long < 3.5
 
 
 @pytest.mark.parametrize("model", ["transformer", "quadratic"])

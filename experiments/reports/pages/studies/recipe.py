@@ -3,6 +3,7 @@
 import itertools
 import json
 import statistics
+from typing import Any
 
 from experiments.files import RESULTS
 from experiments.reports import tables
@@ -26,13 +27,17 @@ NEW = {
 }
 
 
+def _by_search() -> dict[str, list[dict[str, Any]]]:
+  trials = [json.loads(line) for log in TRIALS for line in log.read_text().splitlines()]
+  groups = itertools.groupby(trials, key=lambda trial: trial["search"])
+  return {search: list(group) for search, group in groups}
+
+
 @block("recipe_searches")
 def recipe_searches() -> str:
-  trials = [json.loads(line) for log in TRIALS for line in log.read_text().splitlines()]
   header = ("search", "what was new", "steps", "trials", *(f"{SIGNS[o]}, median" for o in _ORDER))
   rows: list[tuple[str, ...]] = [(*header, *(f"{SIGNS[o]}, best" for o in _ORDER))]
-  for search, group in itertools.groupby(trials, key=lambda trial: trial["search"]):
-    own = list(group)
+  for search, own in _by_search().items():
     ends = [[t["val_accuracy"][-1] for t in own if t["operation"] == o] for o in _ORDER]
     figures = [f"{100 * f(e):.0f} %" if e else "" for f in (statistics.median, max) for e in ends]
     rows.append((search, NEW[search], str(own[0]["steps"]), str(len(own)), *figures))
@@ -40,6 +45,20 @@ def recipe_searches() -> str:
 
 
 _ORDER = ("sub", "div", "mul")
+
+
+@block("recipe_gap")
+def recipe_gap() -> str:
+  """Both accuracies at the end of the last search's trials."""
+  search, own = list(_by_search().items())[-1]
+  train, val = (
+    100 * statistics.median(trial[f"{half}_accuracy"][-1] for trial in own)
+    for half in ("train", "val")
+  )
+  return (
+    f"at the median the trials of search {search} have {train:.0f} % of the training half, and "
+    f"{val:.0f} % of the other"
+  )
 
 
 PARTS = {

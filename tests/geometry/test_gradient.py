@@ -1,9 +1,8 @@
-"""Geometry of gradients and parameters, against NumPy in float64."""
+"""Gradients that are turned or made equal, against NumPy in float64."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,13 +10,10 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import grokfax
+from tests.geometry.tools import once
 from tests.helpers import needs_devices, x64
 
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def once(tx, g, w):
-  return jax.jit(tx.update)(g, tx.init(w), w)[0]
 
 
 TURN = jax.jit(lambda g, w: once(grokfax.orthogonal_gradient(), g, w))
@@ -168,153 +164,3 @@ def test_a_matrix_that_is_sharded(axis_type):
   np.testing.assert_allclose(jax.device_get(ours), expected, atol=1e-6)
   if axis_type is AxisType.Explicit:
     assert ours.sharding.spec == P("shards", None)
-
-
-BY_SCOPE = {
-  "leaf": lambda params: [np.linalg.norm(np.asarray(p, np.float64)) for p in params.values()],
-  "global": lambda params: [
-    np.sqrt(sum(np.sum(np.asarray(p, np.float64) ** 2) for p in params.values()))
-  ],
-}
-
-
-def trajectory(tx, seed=0, steps=6):
-  """The parameters before and after each of some large updates, and the updates that came."""
-  rng = np.random.default_rng(seed)
-  params = {"a": jnp.asarray(rng.normal(size=(3, 4)), jnp.float32), "b": jnp.full((5,), 2.0)}
-  state, update = tx.init(params), jax.jit(tx.update)
-  seen, moved = [params], []
-  for _ in range(steps):
-    u = jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape), jnp.float32), params)
-    moved.append(optax.apply_updates(params, u))
-    updates, state = update(u, state, params)
-    params = optax.apply_updates(params, updates)
-    seen.append(params)
-  return seen, moved
-
-
-@pytest.mark.parametrize("scope", BY_SCOPE)
-def test_the_norm_is_held(scope):
-  norms = BY_SCOPE[scope]
-  seen, moved = trajectory(grokfax.project_params_norm(0.7, scope=scope))
-  start = np.asarray(norms(seen[0]))
-  for params, free in zip(seen[1:], moved, strict=True):
-    np.testing.assert_allclose(norms(params), 0.7 * start, rtol=1e-6)
-    for name in params:  # along where the update led
-      direction = np.vdot(params[name], free[name])
-      size = np.linalg.norm(params[name]) * np.linalg.norm(free[name])
-      np.testing.assert_allclose(direction, size, rtol=1e-6)
-
-
-@pytest.mark.parametrize("scope", BY_SCOPE)
-def test_the_norm_is_capped_and_never_raised(scope):
-  norms = BY_SCOPE[scope]
-  seen, moved = trajectory(grokfax.cap_params_norm(1.2, scope=scope), seed=1)
-  start = np.asarray(norms(seen[0]))
-  expected = [np.minimum(norms(free), 1.2 * start) for free in moved]
-  np.testing.assert_allclose([norms(params) for params in seen[1:]], expected, rtol=1e-6)
-  capped = np.asarray(expected) < [norms(free) for free in moved]
-  assert capped.any()
-  assert not capped.all()
-
-
-def test_below_the_cap_an_update_is_left_alone_to_the_bit():
-  tx, w, u = grokfax.cap_params_norm(10.0), jnp.asarray([1e3, 1.0]), jnp.asarray([1e-9, 0.1])
-  np.testing.assert_array_equal(once(tx, u, w), u)
-
-
-def test_parameters_that_start_at_0_pass():
-  tx = grokfax.project_params_norm(0.5)
-  params = {"bias": jnp.zeros(3), "w": jnp.asarray([6.0, 8.0])}
-  updates = once(tx, {"bias": jnp.ones(3), "w": jnp.zeros(2)}, params)
-  np.testing.assert_array_equal(updates["bias"], 1.0)
-  np.testing.assert_allclose(updates["w"], [-3, -4], rtol=1e-6)
-
-
-def test_a_ratio_that_is_a_schedule():
-  tx = grokfax.project_params_norm(lambda step: 1.0 + step)
-  w, g = jnp.asarray([3.0, 4.0]), jnp.zeros(2)
-  state = tx.init(w)
-  for step in range(3):
-    updates, state = tx.update(g, state, w)
-    w = w + updates
-    np.testing.assert_allclose(jnp.linalg.norm(w), 5.0 * (1 + step), rtol=1e-6)
-
-
-def test_a_norm_wants_its_own_state_and_the_parameters():
-  tx, w = grokfax.project_params_norm(), jnp.ones(2)
-  with pytest.raises(ValueError, match="must be a ParamsNormState"):
-    tx.update(w, optax.EmptyState(), w)
-  with pytest.raises(ValueError, match="the norm of the parameters needs them"):
-    tx.update(w, tx.init(w))
-
-
-def clipped(gradients, ratio, decay):
-  """The formula in float64: each gradient times what the norms before it allow."""
-  norms = [np.sqrt(sum(np.sum(np.float64(a) ** 2) for a in g.values())) for g in gradients]
-  for t, g in enumerate(gradients):
-    weights = decay ** np.arange(t)[::-1]
-    mean = np.sum(weights * norms[:t]) / np.sum(weights) if t else 0.0
-    mean = mean or np.inf  # nothing is known yet
-    yield {name: min(1.0, ratio(t) * mean / norms[t]) * np.float64(a) for name, a in g.items()}
-
-
-@pytest.mark.parametrize("ratio", [1.0, lambda step: 0.5 + 0.25 * step])
-@pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_a_gradient_is_clipped_to_the_mean_norm_before_it(ratio, decay):
-  rng = np.random.default_rng(0)
-  gradients = [
-    {"a": np.float32(size * rng.normal(size=(3, 2))), "b": np.float32(rng.normal(size=4))}
-    for size in (1, 5, 0.1, 0, 3, 3, 40, 1)
-  ]
-  tx = grokfax.clip_by_mean_norm(ratio, decay)
-  state, update = tx.init(gradients[0]), jax.jit(tx.update)
-  of = ratio if callable(ratio) else lambda _: ratio
-  for g, expected in zip(gradients, clipped(gradients, of, decay), strict=True):
-    found, state = update(g, state)
-    for name in g:
-      np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
-
-
-def test_below_the_mean_a_gradient_is_left_alone_to_the_bit():
-  tx, rng = grokfax.clip_by_mean_norm(100.0), np.random.default_rng(1)
-  state = tx.init(jnp.zeros(5))
-  for _ in range(4):
-    g = np.float32(rng.normal(size=5))
-    found, state = tx.update(g, state)
-    np.testing.assert_array_equal(found, g)
-
-
-def test_zeros_and_then_a_gradient():
-  """A mean of 0 says nothing; what follows is clipped to a mean with the zeros in it."""
-  tx = grokfax.clip_by_mean_norm(decay=0.5)
-  state, found = tx.init(jnp.zeros(2)), []
-  for g in ([0.0, 0.0], [3.0, 4.0], [3.0, 4.0]):
-    update, state = tx.update(jnp.asarray(g), state)
-    found.append(np.linalg.norm(update))
-  np.testing.assert_allclose(found, [0.0, 5.0, 5.0 * 2 / 3], rtol=1e-6)
-
-
-def test_a_norm_that_float16_cannot_hold():
-  """Its square is above the largest float16, 65504."""
-  tx, g = grokfax.clip_by_mean_norm(), jnp.full(100, 300.0, jnp.float16)
-  _, state = tx.update(g, tx.init(g))
-  found, state = tx.update(2 * g, state)
-  assert found.dtype == jnp.float16
-  np.testing.assert_array_equal(found, g)
-  np.testing.assert_allclose(state.mean_norm, 0.9 * 300 + 0.1 * 6000, rtol=1e-6)
-
-
-def test_a_clip_wants_its_own_state():
-  with pytest.raises(ValueError, match="must be a MeanNormState"):
-    grokfax.clip_by_mean_norm().update(jnp.ones(2), optax.EmptyState())
-
-
-def test_a_missing_gradient_has_no_part_in_the_norm():
-  tx = grokfax.clip_by_mean_norm()
-  state, found = tx.init({"a": jnp.zeros(2), "b": jnp.zeros(3)}), []
-  for g in ([3.0, 4.0], [6.0, 8.0]):
-    updates, state = tx.update({"a": jnp.asarray(g), "b": None}, state)
-    assert updates["b"] is None
-    found.append(updates["a"])
-  np.testing.assert_allclose(found, [[3, 4], [3, 4]], rtol=1e-6)
